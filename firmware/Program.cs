@@ -1,0 +1,6 @@
+namespace NasFirmware;
+
+static class Program
+{
+    static int Main() => 0;
+}
