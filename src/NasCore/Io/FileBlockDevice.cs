@@ -1,0 +1,83 @@
+using System;
+using System.IO;
+using NasLinux;
+
+namespace NasCore.Io;
+
+/// <summary>
+/// A block device or image file. Buffered I/O with fdatasync as the flush: file data are cached by the kernel only
+/// once above us or below us as it sees fit, and every error of a flush is reported (docs/decisions).
+/// </summary>
+public sealed class FileBlockDevice : IBlockDevice
+{
+    readonly LinuxFile _file;
+
+    FileBlockDevice(LinuxFile file, bool readOnly)
+    {
+        _file = file;
+        IsReadOnly = readOnly;
+        Length = file.DeviceLength();
+        LogicalBlockBytes = file.LogicalBlockBytes();
+    }
+
+    public string Name => _file.Path;
+    public long Length { get; }
+    public int LogicalBlockBytes { get; }
+    public bool IsReadOnly { get; }
+
+    /// <summary>Opens a device or regular file; <see cref="IOException"/> with the path and reason on failure.</summary>
+    /// <param name="exclusive">Refuse a block device in use (O_EXCL) and a file locked by another process.</param>
+    public static FileBlockDevice Open(string path, bool readOnly, bool exclusive = false)
+    {
+        LinuxFile file = LinuxFile.Open(path, readOnly, exclusive);
+        try
+        {
+            return new FileBlockDevice(file, readOnly);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    public void Read(long offset, Span<byte> destination)
+    {
+        CheckRange(offset, destination.Length);
+        _file.ReadAt(offset, destination);
+    }
+
+    public void Write(long offset, ReadOnlySpan<byte> source)
+    {
+        if (IsReadOnly) throw new IOException($"{Name}: write to a device opened read-only");
+        CheckRange(offset, source.Length);
+        _file.WriteAt(offset, source);
+    }
+
+    public void Flush()
+    {
+        if (!IsReadOnly) _file.DataSync();
+    }
+
+    public void Discard(long offset, long length)
+    {
+        CheckRange(offset, length);
+        if (!IsReadOnly) _file.Discard(offset, length);
+    }
+
+    public void StartWriteback(long offset, long length)
+    {
+        if (!IsReadOnly) _file.StartWriteback(offset, length);
+    }
+
+    /// <summary>Drops what the kernel has cached of this device (its clean pages), for cold measurements.</summary>
+    public void DropCache() => _file.DropCache();
+
+    public void Dispose() => _file.Dispose();
+
+    void CheckRange(long offset, long length)
+    {
+        if (offset < 0 || length < 0 || offset > Length - length)
+            throw new IOException($"{Name}: transfer of {length} bytes at {offset} beyond the end ({Length})");
+    }
+}

@@ -1,0 +1,27 @@
+using System;
+
+namespace NasCore.Io;
+
+/// <summary>
+/// The narrow waist to a disk. Whole transfers or an exception (<see cref="System.IO.IOException"/>); no position, no names. Faults, power
+/// loss, latency, counting and read-only are decorators. Offsets are bytes from the start of the device.
+/// Implementations are safe for concurrent calls.
+/// </summary>
+public interface IBlockDevice : IDisposable
+{
+    /// <summary>Name for messages: a path, or a description.</summary>
+    string Name { get; }
+    /// <summary>Bytes; fixed while open.</summary>
+    long Length { get; }
+    /// <summary>Unit of atomic transfer of the device.</summary>
+    int LogicalBlockBytes { get; }
+    bool IsReadOnly { get; }
+    void Read(long offset, Span<byte> destination);
+    void Write(long offset, ReadOnlySpan<byte> source);
+    /// <summary>Returns only when all earlier writes are durable; a failure is a lost promise.</summary>
+    void Flush();
+    /// <summary>The contents of the range are no longer needed; allowed to do nothing.</summary>
+    void Discard(long offset, long length);
+    /// <summary>Hint that earlier writes of the range may start towards the medium now; allowed to do nothing.</summary>
+    void StartWriteback(long offset, long length);
+}
