@@ -1,0 +1,21 @@
+# Each target does its own set-up (Debian packages, restore) and does nothing twice; offline works where all is there.
+
+export DEMO_DIR
+
+.PHONY: build test demo bench clean
+
+build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
+	@scripts/build.sh
+
+test:                   ## everything that must hold; the last line says how many passed
+	@scripts/test.sh
+
+demo:                   ## the main job, end to end, on real files: make demo [DEMO_DIR=folder]
+	@scripts/demo.sh
+
+bench:                  ## how fast, beside the neighbours on the same machine
+	@scripts/bench.sh
+
+clean:
+	@rm -rf out
+	@find . -type d \( -name bin -o -name obj \) -not -path './.git/*' -prune -exec rm -rf {} +
