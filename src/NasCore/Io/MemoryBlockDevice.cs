@@ -19,6 +19,14 @@ public sealed class MemoryBlockDevice(long length, string name = "memory", int l
     public bool IsReadOnly => false;
     /// <summary>Flushes seen so far.</summary>
     public long FlushCount { get; private set; }
+    /// <summary>Bytes of the pieces written so far.</summary>
+    public long OccupiedBytes
+    {
+        get
+        {
+            lock (_lock) return (long)_chunks.Count * ChunkBytes;
+        }
+    }
 
     public void Read(long offset, Span<byte> destination)
     {
