@@ -1,0 +1,86 @@
+using System;
+using System.Globalization;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+
+namespace NasCore.Mirror;
+
+/// <summary>The facts about one side of a mirror that decide what to do.</summary>
+public readonly record struct PfsState(Guid SharedUuid, Guid UniqueUuid, bool IsSlave, ulong SyncBegTid,
+    ulong SyncEndTid)
+{
+    public static PfsState Of(in PseudofsData pfs) =>
+        new(pfs.SharedUuid, pfs.UniqueUuid, pfs.IsSlave, pfs.SyncBegTid, pfs.SyncEndTid);
+}
+
+/// <summary>
+/// What to do about a source and a target: a pure function of the facts that both sides reported. Refusals are values that carry
+/// those facts, so that command line, panel and tests read the same thing.
+/// </summary>
+public abstract record MirrorPlan
+{
+    /// <summary>The two are not copies of one PFS.</summary>
+    public sealed record Unrelated(Guid Source, Guid Target) : MirrorPlan;
+    /// <summary>The target takes writes of its own.</summary>
+    public sealed record TargetIsMaster : MirrorPlan;
+    /// <summary>The target has a newer state than the source can give.</summary>
+    public sealed record SlaveAhead(ulong TargetEnd, ulong SourceEnd) : MirrorPlan;
+    public sealed record UpToDate(ulong EndTid) : MirrorPlan;
+    /// <summary>Send what happened after From up to and with To.</summary>
+    public sealed record Send(ulong From, ulong To) : MirrorPlan;
+
+    /// <summary>True if nothing may be sent.</summary>
+    public bool IsRefusal => this is Unrelated or TargetIsMaster or SlaveAhead;
+
+    public static MirrorPlan Of(PfsState source, PfsState target) => (source, target) switch
+    {
+        _ when source.SharedUuid != target.SharedUuid => new Unrelated(source.SharedUuid, target.SharedUuid),
+        _ when !target.IsSlave => new TargetIsMaster(),
+        _ when target.SyncEndTid > source.SyncEndTid => new SlaveAhead(target.SyncEndTid, source.SyncEndTid),
+        _ when target.SyncEndTid == source.SyncEndTid => new UpToDate(target.SyncEndTid),
+        _ => new Send(target.SyncEndTid, source.SyncEndTid),
+    };
+
+    /// <summary>One sentence: what was found and what to do.</summary>
+    public string Sentence => this switch
+    {
+        Unrelated u => $"the shared UUIDs differ (source {u.Source:D}, target {u.Target:D}): these are not copies of "
+            + "one PFS; create the target with pfs-slave and the source's shared-uuid",
+        TargetIsMaster => "the target is a master; only a slave can be a mirror's target (pfs-downgrade makes it one)",
+        SlaveAhead a => $"the target is at {Tid.Format(a.TargetEnd)}, ahead of the source at "
+            + $"{Tid.Format(a.SourceEnd)}: the source is not where the target came from, or went back in time",
+        UpToDate u => $"up to date at {Tid.Format(u.EndTid)}",
+        Send s => $"send {Tid.Format(s.From)} to {Tid.Format(s.To)}",
+        _ => ToString(),
+    };
+}
+
+/// <summary>
+/// The TIDs of one batch, both inclusive, and how they come about (mirroring-and-operations 3.6).
+/// </summary>
+public readonly record struct MirrorRange(ulong Begin, ulong End)
+{
+    /// <summary>Nothing to scan: the batch is IDLE.</summary>
+    public bool IsEmpty => Begin >= End;
+
+    /// <param name="source">The source as it describes itself now; its sync_end_tid is the safe TID.</param>
+    /// <param name="targetEnd">What the target has, in two-way mode; null in one-way mode.</param>
+    /// <param name="chunkEnd">End of the chunk at hand, if the range is split.</param>
+    /// <param name="previousEnd">One-way: end of the chunk before, if there was one.</param>
+    /// <param name="forcedBegin">An explicit begin-tid replaces the start in every batch.</param>
+    public static MirrorRange Select(PfsState source, ulong? targetEnd, ulong? chunkEnd = null,
+        ulong? previousEnd = null, ulong? forcedBegin = null)
+    {
+        ulong begin = 0;
+        if (targetEnd is { } t) begin = Next(t);
+        else if (previousEnd is { } p) begin = Next(p);
+        begin = Math.Max(begin, source.SyncBegTid);
+        if (forcedBegin is { } f) begin = f;
+        ulong end = chunkEnd is { } c ? Math.Min(c, source.SyncEndTid) : source.SyncEndTid;
+        return new(begin, end);
+    }
+
+    static ulong Next(ulong tid) => tid == Tid.Max ? tid : tid + 1;
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Begin:x16} to {End:x16}");
+}
