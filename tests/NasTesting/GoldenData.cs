@@ -171,7 +171,7 @@ public static class GoldenData
             if (File.Exists(Path.Combine(at.FullName, "NasHammer.sln"))) { return at.FullName; }
         }
         throw new DirectoryNotFoundException(
-            $"NasHammer.sln was not found in or above {AppContext.BaseDirectory}: run tests from within the repository");
+            $"NasHammer.sln was not found in or above {AppContext.BaseDirectory}: run tests within the repository");
     }
 
     static string CreateTempDirectory()

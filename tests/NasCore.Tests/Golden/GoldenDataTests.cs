@@ -24,7 +24,8 @@ public sealed class GoldenDataTests
     {
         string[] exempt = ["basic.live1", "basic.live2", "basic.live3", "crash.state-"];
         IEnumerable<string> onDisk = Directory.GetFiles(GoldenData.GoldenDirectory, "*.json.zst",
-            SearchOption.AllDirectories).Where(p => !exempt.Any(e => Path.GetFileName(p).StartsWith(e, System.StringComparison.Ordinal)));
+            SearchOption.AllDirectories)
+            .Where(p => !exempt.Any(e => Path.GetFileName(p).StartsWith(e, System.StringComparison.Ordinal)));
         HashSet<string> known =
             [.. GoldenData.Catalogue.SelectMany(i => i.Manifests.Append(i.Recovered)).OfType<GoldenManifestRef>()
                 .Select(m => m.ManifestPath)];

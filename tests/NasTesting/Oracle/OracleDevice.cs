@@ -48,7 +48,8 @@ public sealed class MemoryOracleDevice(byte[] bytes) : IOracleDevice
 {
     public long Length => bytes.Length;
 
-    public void Read(long offset, Span<byte> target) => bytes.AsSpan(checked((int)offset), target.Length).CopyTo(target);
+    public void Read(long offset, Span<byte> target) =>
+        bytes.AsSpan(checked((int)offset), target.Length).CopyTo(target);
 }
 
 /// <summary>Any device of a test, by its length and a read function (a sparse memory disk, for example).</summary>

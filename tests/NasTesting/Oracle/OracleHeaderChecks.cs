@@ -27,7 +27,8 @@ static class OracleHeaderChecks
         long[] areas = [header.BotBeg, header.MemBeg, header.BufBeg, header.BufEnd];
         checker.Check(areas[0] >= OracleHeader.Size && areas.SequenceEqual(areas.Order()), "areas in order", where,
             string.Join(' ', areas));
-        checker.Check(areas.All(a => a % OracleMedium.BufferSize == 0), "areas aligned", where, string.Join(' ', areas));
+        checker.Check(areas.All(a => a % OracleMedium.BufferSize == 0), "areas aligned", where,
+            string.Join(' ', areas));
         checker.Check(header.BufEnd <= checker.Medium.DeviceLength(header.VolNo), "area inside the device", where,
             $"{header.BufEnd}");
         bool restZero = header.Bytes.AsSpan(OracleHeader.Size).IndexOfAnyExcept((byte)0) < 0;

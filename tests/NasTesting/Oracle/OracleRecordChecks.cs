@@ -57,7 +57,7 @@ static class OracleRecordChecks
         {
             OracleRecord.Inode => (r.Key == 0 && r.DataLen == 128, "inode key and length"),
             OracleRecord.Data => (r.FileBase >= 0 && IsBlock(r), "data record is one block"),
-            OracleRecord.DirEntry => (r.Key >= 0x100000000 && r.DataLen is > 16 and <= 16 + 255, "entry key and length"),
+            OracleRecord.DirEntry => (r.Key >= 0x100000000 && r.DataLen is > 16 and <= 271, "entry key and length"),
             OracleRecord.Fix => (r.Key == 1 && r.ObjType == 7 && r.DataLen is > 24 and <= 1023, "long link target"),
             OracleRecord.Pfs => (r.Localization == 2 && r.ObjId == 1 && r.ObjType == 1 && r.Key >= 0
                 && (r.Key & 0xFFFF) == 0 && r.Key >> 16 <= 0xFFFF && r.DataLen is 292 or 296, "PFS record"),
@@ -97,7 +97,8 @@ static class OracleRecordChecks
     {
         checker.Check(inode.Version == 1, "inode version", where, $"{inode.Version}");
         checker.Check((inode.Mode & ~0xFFF) == 0, "mode has no type bits", where, $"{inode.Mode:x}");
-        checker.Check(inode.ObjType == inode.Record.ObjType, "obj_type of inode and element", where, $"{inode.ObjType}");
+        checker.Check(inode.ObjType == inode.Record.ObjType, "obj_type of inode and element", where,
+            $"{inode.ObjType}");
         checker.Check(inode.ObjType is 1 or 2 or 4 or 5 or 6 or 7 or 9, "obj_type", where, $"{inode.ObjType}");
         checker.Check(inode.ObjType != 1 || inode.Size == 0, "directories have size 0", where, $"{inode.Size}");
         checker.Check(inode.ObjType == 1 || inode.CapFlags == 0, "cap_flags of a non-directory", where,

@@ -60,7 +60,8 @@ public sealed class OracleUndo
     void CheckFifo()
     {
         ulong size = _end - Start;
-        if (_end <= Start || size > 128 * (ulong)OracleMedium.BigBlockSize || size % (ulong)OracleMedium.BigBlockSize != 0)
+        if (_end <= Start || size > 128 * (ulong)OracleMedium.BigBlockSize
+            || size % (ulong)OracleMedium.BigBlockSize != 0)
         {
             throw new OracleException($"FIFO end 0x{_end:x16}");
         }
