@@ -1,6 +1,5 @@
 using System;
 using System.Runtime.CompilerServices;
-using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 

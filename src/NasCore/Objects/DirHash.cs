@@ -1,6 +1,5 @@
 using System;
 using NasCore.Ondisk;
-using NasCore.Primitives;
 
 namespace NasCore.Objects;
 

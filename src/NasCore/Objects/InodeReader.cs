@@ -44,7 +44,8 @@ public sealed class InodeReader(NodeStore nodes, Func<HammerOff> root, RecordRea
         out DirEntryHead entry)
     {
         entry = default;
-        (long low, long high) = DirHash.Range(capFlags, name);
+        long low = DirHash.Key(capFlags, name);
+        long high = HashEnd(capFlags, low);
         BaseElm key = RecordKey.DirEntry(pfsId, dirId, capFlags, low);
         key.CreateTid = 1;
         for (bool more = cursor.SeekFirst(in key); more; more = cursor.Next())
@@ -61,6 +62,13 @@ public sealed class InodeReader(NodeStore nodes, Func<HammerOff> root, RecordRea
             return true;
         }
         return false;
+    }
+
+    /// <summary>Last key that an entry with this hash key can have.</summary>
+    public static long HashEnd(byte capFlags, long low)
+    {
+        long more = DirHash.IterationsMax(capFlags);
+        return low > long.MaxValue - more ? long.MaxValue : low + more;
     }
 
     /// <summary>Checked data of a directory entry: head and name.</summary>

@@ -1,6 +1,4 @@
 using System;
-using System.Threading;
-using NasCore.BTree;
 using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;

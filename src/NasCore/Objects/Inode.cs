@@ -1,0 +1,51 @@
+using System.Collections.Generic;
+using NasCore.Io;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+
+namespace NasCore.Objects;
+
+/// <summary>
+/// A file block with changes that have no extent yet: the whole block, 16 or 64 KiB, in pieces of 16 KiB. It changes
+/// in place until the flush gives it an extent (architecture W2).
+/// </summary>
+public sealed class DirtyBlock(long fileBase, BufferMemory[] pieces)
+{
+    public long Base { get; } = fileBase;
+    public BufferMemory[] Pieces { get; } = pieces;
+    public int Bytes => Pieces.Length * HammerConst.BufferBytes;
+    /// <summary>Bytes promised for this block's data and records (architecture W10).</summary>
+    public long Promised { get; set; }
+}
+
+/// <summary>
+/// A live object in memory: kept while it is open or has changes that are not in the B-Tree yet. Guarded by the file
+/// system lock.
+/// </summary>
+public sealed class Inode(int pfsId, long objId)
+{
+    public int PfsId { get; } = pfsId;
+    public long ObjId { get; } = objId;
+    /// <summary>The present values, ahead of the record in the tree while <see cref="IsDirty"/>.</summary>
+    public InodeOndisk Data;
+    public int OpenCount;
+    /// <summary>The record in the tree is to be replaced when the group closes.</summary>
+    public bool IsDirty;
+    /// <summary>Only mtime or atime changed; counts where the PFS has no times mark (HAMMER's in-place rule).</summary>
+    public bool OnlyTimesDirty;
+    /// <summary>Blocks with changes, by file offset of their base.</summary>
+    public SortedList<long, DirtyBlock>? Blocks;
+    /// <summary>The last flush group in which anything of this object changed.</summary>
+    public long ChangedGroup;
+    /// <summary>Made by O_TMPFILE and not linked yet, or unlinked while open: on the orphan list.</summary>
+    public bool IsOrphan;
+    /// <summary>Destroyed: no record is left; only open handles keep the memory.</summary>
+    public bool IsDead;
+    /// <summary>Node of the list of dirty inodes.</summary>
+    public bool InDirtyList;
+    /// <summary>Open handles expect appended data to be cheap: set by a fallocate beyond the end.</summary>
+    public long TruncateBelow = -1;
+
+    public ObjType Type => (ObjType)Data.ObjTypeRaw;
+    public bool HasBlocks => Blocks is { Count: > 0 };
+}
