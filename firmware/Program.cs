@@ -1,6 +1,15 @@
+using System.CommandLine;
+using NasFirmware.Cli;
+
 namespace NasFirmware;
 
+/// <summary>The table of verbs; one file per verb in Cli.</summary>
 static class Program
 {
-    static int Main() => 0;
+    static int Main(string[] args) => CommandLine.Run(args, Verbs());
+
+    static Command[] Verbs() =>
+    [
+        NewfsCommand.Create(),
+    ];
 }
