@@ -2,7 +2,7 @@
 
 export DEMO_DIR
 
-.PHONY: build test demo bench clean
+.PHONY: build test demo bench structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
@@ -15,6 +15,9 @@ demo:                   ## the main job, end to end, on real files: make demo [D
 
 bench:                  ## how fast, beside the neighbours on the same machine
 	@scripts/bench.sh
+
+structure:              ## docs/structure.svg: which project and folder uses which, drawn from the code
+	@scripts/structure.sh
 
 clean:
 	@rm -rf out

@@ -27,7 +27,8 @@ public struct FileAttr
     public uint Rmajor, Rminor;
     /// <summary>BSD file flags (UF_, SF_).</summary>
     public uint Uflags;
-    /// <summary>HAMMER's 32-bit device number of this view: shared UUID and TID (mirroring-and-operations 2.3).</summary>
+    /// <summary>HAMMER's 32-bit device number of this view: shared UUID and TID (mirroring-and-operations
+    /// 2.3).</summary>
     public uint ViewDev;
     /// <summary>Bytes that the file occupies by HAMMER's rule of rounding the size.</summary>
     public ulong AllocatedBytes;
@@ -156,10 +157,12 @@ public interface IFileSystem
     /// <summary>SEEK_DATA (hole false) or SEEK_HOLE (hole true); ENXIO beyond the end.</summary>
     Errno Seek(Vnode vnode, ulong offset, bool hole, out ulong found);
 
-    /// <summary>Creates a file, device, fifo, socket or directory. Mode without type bits; Caller.Umask applies.</summary>
+    /// <summary>Creates a file, device, fifo, socket or directory. Mode without type bits; Caller.Umask
+    /// applies.</summary>
     Errno Create(Vnode dir, ReadOnlySpan<byte> name, ObjType type, uint mode, uint rmajor, uint rminor, Caller caller,
         out Vnode child, out FileAttr attr);
-    /// <summary>A file without a name; it must be opened before this returns to the kernel (it is, by this call).</summary>
+    /// <summary>A file without a name; it must be opened before this returns to the kernel (it is, by this
+    /// call).</summary>
     Errno TmpFile(Vnode dir, uint mode, Caller caller, out Vnode child, out FileAttr attr);
     Errno Symlink(Vnode dir, ReadOnlySpan<byte> name, ReadOnlySpan<byte> target, Caller caller, out Vnode child,
         out FileAttr attr);

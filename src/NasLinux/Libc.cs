@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace NasLinux;
 
-/// <summary>The system calls used, as they are; blittable arguments only. Grouped in partial files by subject.</summary>
+/// <summary>The system calls used, as they are; blittable arguments only. Grouped in partial files by
+/// subject.</summary>
 static unsafe partial class Libc
 {
     const string Lib = "libc";

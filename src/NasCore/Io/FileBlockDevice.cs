@@ -25,7 +25,8 @@ public sealed class FileBlockDevice : IBlockDevice
     public int LogicalBlockBytes { get; }
     public bool IsReadOnly { get; }
 
-    /// <summary>Opens a device or regular file; <see cref="IOException"/> with the path and reason on failure.</summary>
+    /// <summary>Opens a device or regular file; <see cref="IOException"/> with the path and reason on
+    /// failure.</summary>
     /// <param name="exclusive">Refuse a block device in use (O_EXCL) and a file locked by another process.</param>
     public static FileBlockDevice Open(string path, bool readOnly, bool exclusive = false)
     {

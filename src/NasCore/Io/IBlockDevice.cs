@@ -3,7 +3,8 @@ using System;
 namespace NasCore.Io;
 
 /// <summary>
-/// The narrow waist to a disk. Whole transfers or an exception (<see cref="System.IO.IOException"/>); no position, no names. Faults, power
+/// The narrow waist to a disk. Whole transfers or an exception (<see cref="System.IO.IOException"/>); no position, no
+/// names. Faults, power
 /// loss, latency, counting and read-only are decorators. Offsets are bytes from the start of the device.
 /// Implementations are safe for concurrent calls.
 /// </summary>
@@ -22,6 +23,7 @@ public interface IBlockDevice : IDisposable
     void Flush();
     /// <summary>The contents of the range are no longer needed; allowed to do nothing.</summary>
     void Discard(long offset, long length);
-    /// <summary>Hint that earlier writes of the range may start towards the medium now; allowed to do nothing.</summary>
+    /// <summary>Hint that earlier writes of the range may start towards the medium now; allowed to do
+    /// nothing.</summary>
     void StartWriteback(long offset, long length);
 }

@@ -6,7 +6,8 @@ namespace NasCore.Mirror;
 /// <summary>The lines of mirror-dump (mirroring-and-operations 4.7).</summary>
 public static class MirrorDump
 {
-    /// <summary>The text of the record last read, without the last newline; null for records that are not shown.</summary>
+    /// <summary>The text of the record last read, without the last newline; null for records that are not
+    /// shown.</summary>
     public static string? Text(MrecordReader reader) => reader.Kind switch
     {
         MrecordType.Rec => Leaf("Record", " ot=" + Hex2(reader.Leaf.Base.ObjTypeRaw)
@@ -17,7 +18,8 @@ public static class MirrorDump
     };
 
     static string Leaf(string word, string tail, in LeafElm leaf) => string.Create(CultureInfo.InvariantCulture,
-        $"{word} {Key(leaf.Base)}{tail}\n       tids {leaf.Base.CreateTid:x16}:{leaf.Base.DeleteTid:x16} data={leaf.DataLen}");
+        $"{word} {Key(leaf.Base)}{tail}\n       "
+        + $"tids {leaf.Base.CreateTid:x16}:{leaf.Base.DeleteTid:x16} data={leaf.DataLen}");
 
     static string Key(in BaseElm key) => string.Create(CultureInfo.InvariantCulture,
         $"lo={key.Localization:x8} obj={key.ObjId:x16} key={key.Key:x16} rt={key.RecTypeRaw:x2}");

@@ -14,7 +14,8 @@ public readonly record struct PfsState(Guid SharedUuid, Guid UniqueUuid, bool Is
 }
 
 /// <summary>
-/// What to do about a source and a target: a pure function of the facts that both sides reported. Refusals are values that carry
+/// What to do about a source and a target: a pure function of the facts that both sides reported. Refusals are values
+/// that carry
 /// those facts, so that command line, panel and tests read the same thing.
 /// </summary>
 public abstract record MirrorPlan

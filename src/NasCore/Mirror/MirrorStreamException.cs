@@ -4,7 +4,8 @@ using System.Globalization;
 namespace NasCore.Mirror;
 
 /// <summary>
-/// What arrived is not a mirror stream as mirroring-and-operations 3 describes it, or not one that this target may take. Names the
+/// What arrived is not a mirror stream as mirroring-and-operations 3 describes it, or not one that this target may
+/// take. Names the
 /// record (counted from 0) and the byte offset at which it starts.
 /// </summary>
 public sealed class MirrorStreamException : Exception

@@ -68,7 +68,8 @@ public sealed class MrecordReader(IByteChannel channel)
         if (!Fill(MrecordHead.Bytes))
         {
             if (_beg == _end) return false;
-            throw Error(string.Create(CultureInfo.InvariantCulture, $"the stream ends {_end - _beg} bytes into a head"));
+            throw Error(string.Create(
+                CultureInfo.InvariantCulture, $"the stream ends {_end - _beg} bytes into a head"));
         }
         _head = MemoryMarshal.Read<MrecordHead>(_buffer.AsSpan(_beg));
         CheckHead();

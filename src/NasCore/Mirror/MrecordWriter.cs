@@ -6,7 +6,8 @@ using NasCore.Primitives;
 namespace NasCore.Mirror;
 
 /// <summary>
-/// Writes a mirror stream through one fixed buffer. Pads are zeros; the body of SYNC, IDLE and TERM is HEAD's. Nothing leaves
+/// Writes a mirror stream through one fixed buffer. Pads are zeros; the body of SYNC, IDLE and TERM is HEAD's.
+/// Nothing leaves
 /// before <see cref="Flush"/>, or before the buffer is full.
 /// </summary>
 public sealed class MrecordWriter(IByteChannel channel)

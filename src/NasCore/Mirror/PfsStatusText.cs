@@ -8,7 +8,8 @@ using NasCore.Primitives;
 
 namespace NasCore.Mirror;
 
-/// <summary>The block that pfs-status, pfs-update and mirror-dump header print (mirroring-and-operations 1.5).</summary>
+/// <summary>The block that pfs-status, pfs-update and mirror-dump header print (mirroring-and-operations
+/// 1.5).</summary>
 public static class PfsStatusText
 {
     const string Indent = "    ";
@@ -59,7 +60,8 @@ public static class PfsStatusText
         return text.ToString();
     }
 
-    /// <summary>Stores a text in a label, cut to 63 bytes at a character's border; what lay behind it is cleared.</summary>
+    /// <summary>Stores a text in a label, cut to 63 bytes at a character's border; what lay behind it is
+    /// cleared.</summary>
     public static void SetLabel(ref Label64 label, string text)
     {
         Span<byte> bytes = label;
@@ -76,7 +78,8 @@ public static class PfsStatusText
     public static string PruneMinText(uint seconds)
     {
         uint days = seconds / 86400, rest = seconds % 86400;
-        string clock = string.Create(CultureInfo.InvariantCulture, $"{rest / 3600:d2}:{rest / 60 % 60:d2}:{rest % 60:d2}");
+        string clock = string.Create(
+            CultureInfo.InvariantCulture, $"{rest / 3600:d2}:{rest / 60 % 60:d2}:{rest % 60:d2}");
         if (days == 0) return clock;
         return days.ToString(CultureInfo.InvariantCulture) + (rest == 0 ? "d" : "d/" + clock);
     }

@@ -65,7 +65,8 @@ public static class HammerCrc
         return FifoRecord(version, record) == expected || (version >= 7 && FifoRecord(6, record) == expected);
     }
 
-    /// <summary>Data sum of a leaf element: inode data leave out mtime and atime, an odd inode length sums to 0.</summary>
+    /// <summary>Data sum of a leaf element: inode data leave out mtime and atime, an odd inode length sums to
+    /// 0.</summary>
     public static uint LeafData(uint version, RecType recType, ReadOnlySpan<byte> data)
     {
         if (data.Length == 0) return 0;

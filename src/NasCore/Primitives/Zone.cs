@@ -1,6 +1,7 @@
 namespace NasCore.Primitives;
 
-/// <summary>Zone nibble of a 64-bit HAMMER offset; also the owner recorded for a big-block (on-disk-format 1.2).</summary>
+/// <summary>Zone nibble of a 64-bit HAMMER offset; also the owner recorded for a big-block (on-disk-format
+/// 1.2).</summary>
 public enum Zone
 {
     /// <summary>No zone; as a layer-2 owner: the big-block is free.</summary>

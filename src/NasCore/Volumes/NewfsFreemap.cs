@@ -138,7 +138,8 @@ static class NewfsFifo
     {
         var head = new FifoHead
         {
-            Signature = FifoHead.SignatureValue, Type = FifoHead.TypeDummy, Size = HammerConst.FifoSectorBytes, Seq = seq,
+            Signature = FifoHead.SignatureValue, Type = FifoHead.TypeDummy, Size = HammerConst.FifoSectorBytes,
+            Seq = seq,
         };
         var tail = new FifoTail
         {

@@ -37,7 +37,8 @@ static class NewfsLimits
         foreach (IBlockDevice device in devices) CheckDevice(device, areas);
     }
 
-    /// <summary>Big-blocks of layer 2 that a buffer area needs: one for each started 4 TiB of whole big-blocks.</summary>
+    /// <summary>Big-blocks of layer 2 that a buffer area needs: one for each started 4 TiB of whole
+    /// big-blocks.</summary>
     internal static long Layer2Blocks(long usableBytes)
     {
         long whole = usableBytes / HammerConst.BigBlockBytes * HammerConst.BigBlockBytes;

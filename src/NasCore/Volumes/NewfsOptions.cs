@@ -17,7 +17,8 @@ public sealed record NewfsOptions
 
     /// <summary>Label of the volumes and of PFS 0; at most 63 bytes of UTF-8 are kept.</summary>
     public required string Label { get; init; }
-    /// <summary>1 to 7. Versions below 6 are for tests: this program mounts them read-only or without upgrade.</summary>
+    /// <summary>1 to 7. Versions below 6 are for tests: this program mounts them read-only or without
+    /// upgrade.</summary>
     public uint Version { get; init; } = 7;
     /// <summary>UUID as the 16 bytes on the medium; also the UUIDs of PFS 0.</summary>
     public required Guid FsId { get; init; }

@@ -52,7 +52,8 @@ public sealed class MirrorPlanTests
     {
         string golden = GoldenData.Json(version + "/mirror.info.json").GetProperty("pfs_status").GetProperty(key)
             .GetString()!;
-        string Line(string name) => golden[(golden.IndexOf(name, StringComparison.Ordinal) + name.Length)..].Split('\n')[0];
+        string Line(string name) =>
+            golden[(golden.IndexOf(name, StringComparison.Ordinal) + name.Length)..].Split('\n')[0];
         var pfs = new PseudofsData
         {
             SyncBegTid = 1, SyncEndTid = GoldenData.ParseTid(Line("sync-end-tid=")),

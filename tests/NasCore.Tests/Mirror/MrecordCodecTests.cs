@@ -12,7 +12,8 @@ using Xunit;
 
 namespace NasCore.Tests.Mirror;
 
-/// <summary>Record codec: layout, the vectors of mirroring-and-operations 10, golden streams, hostile streams.</summary>
+/// <summary>Record codec: layout, the vectors of mirroring-and-operations 10, golden streams, hostile
+/// streams.</summary>
 public sealed class MrecordCodecTests
 {
     const string Sync = "7272d94d65d123b6180000000400000001000000 00000000";

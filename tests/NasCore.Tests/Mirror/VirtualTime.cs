@@ -3,7 +3,8 @@ using System.Threading;
 
 namespace NasCore.Tests.Mirror;
 
-/// <summary>A clock that only moves by being waited on: a timer fires at once and the clock stands at its due time.</summary>
+/// <summary>A clock that only moves by being waited on: a timer fires at once and the clock stands at its due
+/// time.</summary>
 public sealed class VirtualTime : TimeProvider
 {
     long _ticks;
