@@ -108,11 +108,34 @@ public static class GoldenManifest
             }
         }
         lines.AddRange(rest.Values.Select(e => $"too much: {e}"));
+        if (lines.Count == 0 && ignore.HasFlag(ManifestIgnore.Ino))
+        {
+            lines.AddRange(LinkDifferences(expected, actual));
+        }
         if (lines.Count == 0) { return ""; }
         var text = new StringBuilder();
         foreach (string line in lines.Take(max)) { text.AppendLine(line); }
         return text.Append(CultureInfo.InvariantCulture,
             $"{lines.Count} differences in {expected.Count} expected paths").ToString();
+    }
+
+    // Without comparing inode numbers: the same paths must be names of one object on both sides.
+    static IEnumerable<string> LinkDifferences(
+        IReadOnlyCollection<ManifestEntry> expected, IReadOnlyCollection<ManifestEntry> actual)
+    {
+        Dictionary<string, ulong> found = actual.ToDictionary(e => e.Path, e => e.Ino);
+        Dictionary<ulong, ulong> there = [];
+        Dictionary<ulong, ulong> back = [];
+        foreach (ManifestEntry entry in expected)
+        {
+            ulong ino = found[entry.Path];
+            there.TryAdd(entry.Ino, ino);
+            back.TryAdd(ino, entry.Ino);
+            if (there[entry.Ino] != ino || back[ino] != entry.Ino)
+            {
+                yield return $"links: {entry.Path} is another object than its other names say";
+            }
+        }
     }
 
     static ManifestEntry Masked(ManifestEntry entry, ManifestIgnore ignore) => entry with

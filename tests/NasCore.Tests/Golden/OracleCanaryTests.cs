@@ -33,7 +33,8 @@ public sealed class OracleCanaryTests
         ["mirror_tid of the parent's element"] = v => v.EditNode(v.Sound.Tree.Nodes[0].Address,
             n => Add64(n, 64 + 40, -4096)),
         ["leaf btype"] = v => v.EditElement(v.Sound.Records[3], e => e[35] = (byte)'L'),
-        ["bytes_free"] = v => v.EditLayer2(v.First(r => Live(r, OracleRecord.Data, 2)).DataOffset, e => Add32(e, 8, 16)),
+        ["bytes_free"] = v => v.EditLayer2(
+            v.First(r => Live(r, OracleRecord.Data, 2)).DataOffset, e => Add32(e, 8, 16)),
         ["append_off"] = v => v.EditLayer2(v.Sound.Tree.Nodes[0].Address, e => e.AsSpan(4, 4).Clear()),
         ["big-block owner"] = v => v.EditLayer2(v.Sound.Medium.Root.UndoArray(0), e => e[0] = 0),
         ["owner agrees with the references"] = v => v.EditLayer2(v.Sound.Tree.Nodes[0].Address, e => e[0] = 9),

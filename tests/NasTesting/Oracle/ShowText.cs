@@ -34,7 +34,7 @@ public sealed partial class ShowText
             }
             else if (HeadLine().Match(line) is { Success: true } found)
             {
-                if (head.Success) { throw new InvalidDataException($"a record without its second line before: {line}"); }
+                if (head.Success) { throw new InvalidDataException($"half a record before: {line}"); }
                 head = found;
                 if (found.Groups[1].Value != "G------") { FlaggedLines.Add(line); }
             }
