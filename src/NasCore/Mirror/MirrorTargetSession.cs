@@ -90,7 +90,7 @@ public sealed class MirrorTargetSession
         {
             _writer.Flush();
         }
-        catch (IOException) when (_options.Dialect == MirrorDialect.A && _batch.End == MirrorBatchEnd.Synced)
+        catch (IOException) when (_options.Dialect == MirrorDialect.A)
         {
             Read("PFSD or TERM");
             if (_reader.Kind != MrecordType.Term) throw;
