@@ -265,7 +265,7 @@ public sealed class BTreeCursor
     }
 
     /// <summary>What the path knows of a node: parent, type in the parent, bounds (on-disk-format 4.8).</summary>
-    static void DescendCheck(scoped in NodeRef node, in CursorLevel level)
+    internal static void DescendCheck(scoped in NodeRef node, in CursorLevel level)
     {
         if (node.Node.Parent != level.Parent.Value)
             throw new HammerMediumException(node.Off,

@@ -1,0 +1,122 @@
+using System;
+using System.IO;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+
+namespace NasCore.Mirror;
+
+/// <summary>
+/// The source's scan of a PFS for one batch (mirroring-and-operations 4.3). A record created behind the range is left
+/// out, one created before it becomes PASS, the others REC. Allocates nothing per record.
+/// Differs: a delete_tid behind the range is 0 in PASS too, so that nothing uncommitted leaves the box (architecture
+/// M1).
+/// </summary>
+public sealed class MirrorScan : IMirrorScan
+{
+    readonly IMirrorHost _host;
+    readonly MirrorRange _range;
+    readonly FilteredScan _scan;
+    LeafElm _leaf;
+    int _at = -1, _epoch = -1;
+
+    public MirrorScan(IMirrorHost host, int pfsId, MirrorRange range)
+    {
+        _host = host;
+        _range = range;
+        _scan = new FilteredScan(host.Nodes, FilteredScan.FirstKey(pfsId), FilteredScan.LastKey(pfsId), range.Begin);
+    }
+
+    public MirrorItemKind Kind { get; private set; }
+    public ref readonly LeafElm Leaf => ref _leaf;
+    public ref readonly BaseElm SkipBeg => ref _scan.Item(_at).SkipBeg;
+    public ref readonly BaseElm SkipEnd => ref _scan.Item(_at).SkipEnd;
+    public long NodesVisited => _scan.NodesVisited;
+
+    public bool MoveNext()
+    {
+        while (true)
+        {
+            if (++_at >= _scan.Count && !Refill()) return false;
+            if (Take(in _scan.Item(_at))) return true;
+        }
+    }
+
+    bool Take(in ScanItem item)
+    {
+        if (item.IsSkip)
+        {
+            Kind = MirrorItemKind.Skip;
+            return true;
+        }
+        ref readonly BaseElm key = ref item.Leaf.Base;
+        if (key.CreateTid > _range.End) return false;
+        Kind = key.CreateTid < _range.Begin ? MirrorItemKind.Pass : MirrorItemKind.Rec;
+        _leaf = item.Leaf;
+        if (_leaf.Base.DeleteTid > _range.End) _leaf.Base.DeleteTid = 0;
+        return true;
+    }
+
+    bool Refill()
+    {
+        Leave();
+        if (_scan.AtEnd) return false;
+        int epoch = _host.EnterShared();
+        try
+        {
+            _scan.Fill(_host.BTreeRoot);
+        }
+        finally
+        {
+            _host.ExitShared();
+            _epoch = epoch;
+        }
+        _at = 0;
+        return _scan.Count > 0;
+    }
+
+    public bool ReadData(Span<byte> destination)
+    {
+        try
+        {
+            _host.Records.Read(in _leaf, destination);
+            return true;
+        }
+        catch (Exception e) when (e is HammerMediumException or IOException)
+        {
+            return ReadDataAgain(destination);
+        }
+    }
+
+    // A mismatch is looked at again under the lock before it is believed (R1).
+    bool ReadDataAgain(Span<byte> destination)
+    {
+        int epoch = _host.EnterShared();
+        try
+        {
+            _host.Records.Read(in _leaf, destination);
+            return true;
+        }
+        catch (HammerMediumException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            destination.Clear();
+            return false;
+        }
+        finally
+        {
+            _host.ExitShared();
+            _host.LeaveEpoch(epoch);
+        }
+    }
+
+    void Leave()
+    {
+        if (_epoch >= 0) _host.LeaveEpoch(_epoch);
+        _epoch = -1;
+    }
+
+    public void Dispose() => Leave();
+}
