@@ -74,7 +74,7 @@ unlisted_skips_of() {
         my %listed;
         if (open(my $file, "<", "tests/skips.txt")) {
             local $/ = "\n";
-            while (<$file>) { $listed{$1} = 1 if /^([^#\s][^:]*):\s*\S/ }
+            while (my $line = <$file>) { $listed{$1} = 1 if $line =~ /^([^#\s][^:]*):\s*\S/ }
         }
         while (m{<test\s([^>]*result="Skip"[^>]*)>(.*?)</test>}gs) {
             my ($head, $body) = ($1, $2);
@@ -137,6 +137,8 @@ trap 'failed=$((failed + 1)); echo "test: interrupted"; finish' INT TERM
 step "packages" scripts/setup.sh build test
 step "restore" restore NasHammer.sln
 step "build" dotnet build NasHammer.sln --no-restore -c "$configuration" -v q --nologo
+step "structure" "tests/NasTidy/bin/$configuration/net10.0/NasTidy" "$root"
+git diff --quiet -- docs/structure.svg 2>/dev/null || echo "test: docs/structure.svg was out of date and is drawn anew: commit it"
 step "native programs" scripts/build.sh linux-x64 linux-arm64
 self_test linux-x64 out/linux-x64/nashammer
 self_test linux-arm64 qemu-aarch64-static out/linux-arm64/nashammer
