@@ -134,6 +134,11 @@ public interface IFileSystem
     bool IsReadOnly { get; }
     /// <summary>True if the view of this vnode can never change (R4): it may be cached for long.</summary>
     bool IsImmutable(Vnode vnode);
+    /// <summary>
+    /// True if only calls of this interface change the live object, so that a caller who sees them all may cache it;
+    /// false where a mirror may write underneath.
+    /// </summary>
+    bool ChangesOnlyHere(Vnode vnode) => vnode.PfsId == 0;
     MountHealth Health { get; }
 
     /// <summary>

@@ -1,0 +1,383 @@
+using System;
+using System.Collections.Generic;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Threading;
+using NasCore.Primitives;
+
+namespace NasCore.Fuse.Dispatch;
+
+/*
+ * Node ids: the names under which the kernel knows objects (architecture R3).
+ *
+ * In the live root PFS the node id is the object id itself and nothing is remembered. Everything else has a row in
+ * a table, and the node id is the row's number with its incarnation and bit 63. A row costs 28 bytes and 4 in the
+ * hash index, and lives until the kernel has forgotten it.
+ *
+ * The kernel allows a directory one place in its tree; a second name for the same node would make it move the
+ * directory there. But a view of the past can be entered from anywhere (dir@@0x..., dir/@@0x..., @@0x.../dir), so a
+ * directory of the past gets a row for each place: parent row, object and the as-of text by which it was reached.
+ * Other objects have one row per view, and so do the directories of a live PFS other than the root PFS: those have
+ * one place only, below @@-1:ddddd in the mount's root. Any other way to a live directory is answered by a row of
+ * kind Link, a symbolic link to that place.
+ *
+ * Rows count the kernel's lookups and the rows below them. A directory of the live root PFS that has rows below it
+ * has an anchor row, which the kernel never hears of.
+ */
+
+/// <summary>Translates node ids to vnodes and counts what the kernel remembers. Thread-safe.</summary>
+public sealed class NodeTable
+{
+    public const ulong RootNode = 1;
+    const ulong RowBit = 1UL << 63;
+    const int ChunkRows = 4096;
+    const uint IncarnationMask = 0xFFF;
+    /// <summary>Views take 20 bits.</summary>
+    const int ViewsMax = 1 << 20;
+
+    enum Kind : uint
+    {
+        Free = 0,
+        Plain = 1,
+        Link = 2,
+        Anchor = 3,
+    }
+
+    [StructLayout(LayoutKind.Sequential, Pack = 4)]
+    struct Row
+    {
+        public long ObjId;
+        public int Parent;           // row + 1, 0 for none
+        public uint ViewAndAge;      // view in the upper 20 bits, incarnation in the lower 12
+        public uint Alias;           // kind in the upper 2 bits, hash of the as-of text below
+        public int Count;            // kernel lookups and rows below; for a free row the next free one + 1
+        public int Next;             // hash chain, row + 1
+
+        public readonly Kind Kind => (Kind)(Alias >> 30);
+        public readonly int View => (int)(ViewAndAge >> 12);
+    }
+
+    sealed class View(Vnode root)
+    {
+        public readonly Vnode Root = root;
+        public int Rows;
+    }
+
+    readonly Lock _lock = new();
+    readonly Vnode _root;
+    readonly bool _directLive;
+    readonly List<Row[]> _chunks = [];
+    readonly List<View?> _views = [];
+    readonly Dictionary<(int Pfs, ulong AsOf), int> _viewOf = [];
+    readonly Stack<int> _freeViews = new();
+    int[] _buckets = new int[1024];
+    int _rowsUsed, _firstFree, _live;
+
+    /// <param name="root">What node 1 is.</param>
+    public NodeTable(Vnode root)
+    {
+        _root = root;
+        _directLive = root is { PfsId: 0, IsLive: true };
+    }
+
+    /// <summary>Rows in use, for status and tests.</summary>
+    public int Rows => Volatile.Read(ref _live);
+
+    /// <summary>Bytes of memory that one remembered inode costs.</summary>
+    public static int BytesPerRow => Unsafe.SizeOf<Row>() + sizeof(int);
+
+    /// <summary>True if this vnode's node id is its object id.</summary>
+    public bool IsDirect(Vnode vnode) => vnode == _root || (_directLive && vnode.PfsId == 0 && vnode.IsLive);
+
+    /// <summary>The object behind a node id; ESTALE if the id is not known (any more).</summary>
+    /// <param name="isLink">The node is a symbolic link that stands for the live directory given.</param>
+    public Errno Resolve(ulong node, out Vnode vnode, out bool isLink)
+    {
+        isLink = false;
+        vnode = _root;
+        if (node == RootNode) return Errno.None;
+        if ((node & RowBit) == 0)
+        {
+            vnode = new Vnode(0, Tid.Max, (long)node);
+            return _directLive && node != 0 ? Errno.None : Errno.Stale;
+        }
+        lock (_lock)
+        {
+            if (!TryRow(node, out int index)) return Errno.Stale;
+            ref Row row = ref At(index);
+            vnode = VnodeOf(in row);
+            isLink = row.Kind == Kind.Link;
+            return Errno.None;
+        }
+    }
+
+    /// <summary>
+    /// The node id of an object that the kernel is about to be told of; counts one lookup for it.
+    /// ENFILE when there are too many views.
+    /// </summary>
+    /// <param name="parentNode">The directory in which it was found.</param>
+    /// <param name="name">The name by which it was found.</param>
+    /// <param name="aliasLink">The answer is a symbolic link to the live directory given.</param>
+    public Errno Enter(ulong parentNode, ReadOnlySpan<byte> name, Vnode child, bool isDirectory, bool aliasLink,
+        out ulong node)
+    {
+        node = child == _root ? RootNode : (ulong)child.ObjId;
+        if (!aliasLink && IsDirect(child)) return Errno.None;
+        lock (_lock)
+        {
+            int parent = 0;
+            uint alias = (uint)(aliasLink ? Kind.Link : Kind.Plain) << 30;
+            if (aliasLink || (isDirectory && !child.IsLive))
+            {
+                Errno error = AnchorOf(parentNode, out parent);
+                if (error.IsError) return error;
+                alias |= AsOfHash(name);
+            }
+            Errno entered = FindOrAdd(child, parent, alias, out int index);
+            if (parent != 0) Drop(parent - 1, 1);
+            node = entered.IsError ? 0 : NodeOf(index);
+            return entered;
+        }
+    }
+
+    /// <summary>Counts one lookup more of a node that was resolved.</summary>
+    public void Again(ulong node)
+    {
+        if ((node & RowBit) == 0) return;
+        lock (_lock)
+        {
+            if (TryRow(node, out int index)) At(index).Count++;
+        }
+    }
+
+    /// <summary>
+    /// The node by which the kernel may know an object, if that can be told; directories of the past have several.
+    /// </summary>
+    public bool TryFind(Vnode vnode, out ulong node)
+    {
+        node = vnode == _root ? RootNode : (ulong)vnode.ObjId;
+        if (IsDirect(vnode)) return true;
+        lock (_lock)
+        {
+            if (!_viewOf.TryGetValue((vnode.PfsId, vnode.AsOf), out int view)) return false;
+            int index = Find(vnode, view, 0, (uint)Kind.Plain << 30);
+            if (index >= 0) node = NodeOf(index);
+            return index >= 0;
+        }
+    }
+
+    /// <summary>Nodes that show the past of a PFS, at most as many as fit; returns where to go on, -1 at the end.</summary>
+    public int ListHistory(int pfsId, int from, Span<ulong> nodes, out int count)
+    {
+        count = 0;
+        lock (_lock)
+        {
+            for (; from < _rowsUsed; from++)
+            {
+                ref Row row = ref At(from);
+                if (row.Kind != Kind.Plain) continue;
+                Vnode view = _views[row.View]!.Root;
+                if (view.IsLive || view.PfsId != pfsId) continue;
+                if (count == nodes.Length) return from;
+                nodes[count++] = NodeOf(from);
+            }
+            return -1;
+        }
+    }
+
+    /// <summary>The kernel no longer counts so many lookups of a node.</summary>
+    public void Forget(ulong node, ulong lookups)
+    {
+        if ((node & RowBit) == 0) return;
+        lock (_lock)
+        {
+            if (TryRow(node, out int index)) Drop(index, (int)Math.Min(lookups, int.MaxValue));
+        }
+    }
+
+    /// <summary>The node of the directory above, if a row knows it: 0 if not.</summary>
+    public ulong ParentOf(ulong node)
+    {
+        if ((node & RowBit) == 0) return 0;
+        lock (_lock)
+        {
+            if (!TryRow(node, out int index) || At(index).Parent == 0) return 0;
+            ref Row parent = ref At(At(index).Parent - 1);
+            if (parent.Kind != Kind.Anchor) return NodeOf(At(index).Parent - 1);
+            Vnode vnode = VnodeOf(in parent);
+            return vnode == _root ? RootNode : (ulong)vnode.ObjId;
+        }
+    }
+
+    /// <summary>Hash of the part of a name that selects a moment, 0 for an ordinary name.</summary>
+    static uint AsOfHash(ReadOnlySpan<byte> name)
+    {
+        if (name.IndexOf("@@"u8) < 0) return 0;
+        uint hash = 2166136261;
+        foreach (byte b in name) hash = (hash ^ b) * 16777619;
+        return (hash ^ (hash >> 30)) & 0x3FFF_FFFF | 1;
+    }
+
+    /// <summary>The row that stands for a directory as a parent, with one count more; row + 1.</summary>
+    Errno AnchorOf(ulong node, out int rowPlusOne)
+    {
+        rowPlusOne = 0;
+        int index;
+        if ((node & RowBit) != 0)
+        {
+            if (!TryRow(node, out index)) return Errno.Stale;
+            At(index).Count++;
+        }
+        else
+        {
+            Vnode vnode = node == RootNode ? _root : new Vnode(0, Tid.Max, (long)node);
+            Errno error = FindOrAdd(vnode, 0, (uint)Kind.Anchor << 30, out index);
+            if (error.IsError) return error;
+        }
+        rowPlusOne = index + 1;
+        return Errno.None;
+    }
+
+    /// <summary>Finds or makes a row and counts one more; a new row counts one more at its parent too.</summary>
+    Errno FindOrAdd(Vnode vnode, int parent, uint alias, out int index)
+    {
+        index = 0;
+        if (!TryView(vnode, out int view)) return Errno.NFile;
+        index = Find(vnode, view, parent, alias);
+        if (index >= 0)
+        {
+            At(index).Count++;
+            return Errno.None;
+        }
+        if (_live >= _buckets.Length) Rehash();
+        uint hash = HashOf(vnode.ObjId, view, parent, alias);
+        index = TakeFree();
+        ref Row row = ref At(index);
+        uint age = row.ViewAndAge & IncarnationMask;
+        row = new Row
+        {
+            ObjId = vnode.ObjId, Parent = parent, ViewAndAge = ((uint)view << 12) | age, Alias = alias, Count = 1,
+        };
+        ref int bucket = ref _buckets[hash & (uint)(_buckets.Length - 1)];
+        row.Next = bucket;
+        bucket = index + 1;
+        _views[view]!.Rows++;
+        if (parent != 0) At(parent - 1).Count++;
+        _live++;
+        return Errno.None;
+    }
+
+    int Find(Vnode vnode, int view, int parent, uint alias)
+    {
+        uint hash = HashOf(vnode.ObjId, view, parent, alias);
+        for (int next = _buckets[hash & (uint)(_buckets.Length - 1)]; next != 0; next = At(next - 1).Next)
+        {
+            ref Row row = ref At(next - 1);
+            if (row.ObjId == vnode.ObjId && row.View == view && row.Parent == parent && row.Alias == alias)
+                return next - 1;
+        }
+        return -1;
+    }
+
+    /// <summary>Takes counts away; rows that nobody counts any more go, and take one from their parents.</summary>
+    void Drop(int index, int count)
+    {
+        while (true)
+        {
+            ref Row row = ref At(index);
+            row.Count -= Math.Min(count, row.Count);
+            if (row.Count > 0) return;
+            int parent = row.Parent;
+            Unlink(index);
+            DropView(row.View);
+            uint age = (row.ViewAndAge + 1) & IncarnationMask;
+            row = new Row { ViewAndAge = age, Count = _firstFree };
+            _firstFree = index + 1;
+            _live--;
+            if (parent == 0) return;
+            index = parent - 1;
+            count = 1;
+        }
+    }
+
+    void Unlink(int index)
+    {
+        ref Row row = ref At(index);
+        uint hash = HashOf(row.ObjId, row.View, row.Parent, row.Alias);
+        ref int link = ref _buckets[hash & (uint)(_buckets.Length - 1)];
+        while (link != index + 1) link = ref At(link - 1).Next;
+        link = row.Next;
+    }
+
+    int TakeFree()
+    {
+        if (_firstFree != 0)
+        {
+            int index = _firstFree - 1;
+            _firstFree = At(index).Count;
+            return index;
+        }
+        if (_rowsUsed == _chunks.Count * ChunkRows) _chunks.Add(new Row[ChunkRows]);
+        return _rowsUsed++;
+    }
+
+    void Rehash()
+    {
+        _buckets = new int[_buckets.Length * 2];
+        for (int i = 0; i < _rowsUsed; i++)
+        {
+            ref Row row = ref At(i);
+            if (row.Kind == Kind.Free) continue;
+            uint hash = HashOf(row.ObjId, row.View, row.Parent, row.Alias);
+            ref int bucket = ref _buckets[hash & (uint)(_buckets.Length - 1)];
+            row.Next = bucket;
+            bucket = i + 1;
+        }
+    }
+
+    bool TryView(Vnode vnode, out int view)
+    {
+        if (_viewOf.TryGetValue((vnode.PfsId, vnode.AsOf), out view)) return true;
+        if (!_freeViews.TryPop(out view))
+        {
+            if (_views.Count == ViewsMax) return false;
+            view = _views.Count;
+            _views.Add(null);
+        }
+        _views[view] = new View(vnode with { ObjId = HammerConst.RootObjId });
+        _viewOf[(vnode.PfsId, vnode.AsOf)] = view;
+        return true;
+    }
+
+    void DropView(int index)
+    {
+        View view = _views[index]!;
+        if (--view.Rows > 0) return;
+        _viewOf.Remove((view.Root.PfsId, view.Root.AsOf));
+        _views[index] = null;
+        _freeViews.Push(index);
+    }
+
+    bool TryRow(ulong node, out int index)
+    {
+        uint age = (uint)(node >> 32) & 0x7FFF_FFFF;
+        index = (int)Math.Min((uint)node, (uint)int.MaxValue);
+        if (index >= _rowsUsed) return false;
+        ref Row row = ref At(index);
+        return row.Kind != Kind.Free && (row.ViewAndAge & IncarnationMask) == age;
+    }
+
+    ulong NodeOf(int index) => RowBit | ((ulong)(At(index).ViewAndAge & IncarnationMask) << 32) | (uint)index;
+
+    Vnode VnodeOf(in Row row) => _views[row.View]!.Root with { ObjId = row.ObjId };
+
+    ref Row At(int index) => ref _chunks[index / ChunkRows][index % ChunkRows];
+
+    static uint HashOf(long objId, int view, int parent, uint alias)
+    {
+        ulong x = (ulong)objId * 0x9E3779B97F4A7C15UL;
+        x ^= ((ulong)(uint)view << 40) ^ ((ulong)(uint)parent << 17) ^ alias;
+        x *= 0xD6E8FEB86659FD93UL;
+        return (uint)(x >> 32);
+    }
+}
