@@ -60,6 +60,9 @@ public static unsafe class LinuxMount
         return Libc.RealPath(path, buffer) == null ? Path.GetFullPath(path) : Marshal.PtrToStringUTF8((nint)buffer)!;
     }
 
+    /// <summary>True if a directory, or a link to one, is there.</summary>
+    public static bool IsDirectory(string path) => Directory.Exists(path);
+
     /// <summary>The system's sentence for an error number.</summary>
     public static string Describe(int errno) => Marshal.GetPInvokeErrorMessage(errno);
 }

@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using System.Linq;
 using System.Text;
 using NasCore;
@@ -269,7 +268,8 @@ sealed partial class MemoryFs
         }
     }
 
-    public Errno ReadDir<TSink>(Vnode dir, long cookie, ref TSink sink) where TSink : struct, IDirSink, allows ref struct
+    public Errno ReadDir<TSink>(Vnode dir, long cookie, ref TSink sink)
+        where TSink : struct, IDirSink, allows ref struct
     {
         lock (_lock)
         {

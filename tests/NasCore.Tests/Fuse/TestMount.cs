@@ -27,7 +27,7 @@ sealed class TestMount : IDisposable
     public FuseMount Mount { get; }
     public ConcurrentQueue<string> Log { get; } = new();
 
-    /// <summary>Runs a shell script with the mount as working directory and returns its output; it must succeed.</summary>
+    /// <summary>Runs a shell script that knows the mount as $D and returns its output; it must succeed.</summary>
     public string Run(string script)
     {
         (int code, string output) = TryRun(script);

@@ -141,9 +141,13 @@ public sealed partial class FuseDispatcher
         Errno error = Target(in head, out Vnode vnode);
         if (error.IsError) return error;
         int bytes = (int)Math.Min(request.Size, (uint)Limits.TransferBytesMax);
-        error = _fs.Read(vnode, request.Offset, reply.Free[..bytes], out int length);
-        if (error.IsError) return Gone(error);
-        reply.Advance(length);
+        // A short answer would mean the end of the file to the kernel, so ask until nothing more comes.
+        for (int done = 0, length = 1; done < bytes && length > 0; done += length)
+        {
+            error = _fs.Read(vnode, request.Offset + (uint)done, reply.Free[..(bytes - done)], out length);
+            if (error.IsError) return Gone(error);
+            reply.Advance(length);
+        }
         return Errno.None;
     }
 

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Text;
 using NasCore.Fuse.Abi;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Fuse.Dispatch;
@@ -44,35 +45,11 @@ public sealed partial class FuseDispatcher
     /// <summary>True if this name leads to a live directory (or the mount's root) from a place not its own.</summary>
     bool NeedsAliasLink(ulong parentNode, ReadOnlySpan<byte> name, Vnode child)
     {
-        if (!SelectsView(name) || !(child.IsLive || child == _fs.Root)) return false;
+        if (!AsOfName.TryParse(name, out _) || !(child.IsLive || child == _fs.Root)) return false;
         if (parentNode != NodeTable.RootNode || child == _fs.Root || child.ObjId != HammerConst.RootObjId)
             return true;
         Span<byte> own = stackalloc byte[16];
         return !name.SequenceEqual(own[..WritePfsName(child.PfsId, own)]);
-    }
-
-    /// <summary>
-    /// True if the name ends in an as-of part (mirroring-and-operations 2.1): after the first @@ a TID of 18
-    /// characters or -1, and perhaps a colon with five digits.
-    /// </summary>
-    internal static bool SelectsView(ReadOnlySpan<byte> name)
-    {
-        int at = name.IndexOf("@@"u8);
-        if (at < 0) return false;
-        ReadOnlySpan<byte> rest = name[(at + 2)..];
-        if (rest.StartsWith("-1"u8))
-        {
-            rest = rest[2..];
-        }
-        else
-        {
-            if (rest.Length < 18 || rest[0] != '0' || (rest[1] | 0x20) != 'x') return false;
-            foreach (byte digit in rest[2..18])
-                if (!char.IsAsciiHexDigit((char)digit)) return false;
-            rest = rest[18..];
-        }
-        if (rest.IsEmpty) return true;
-        return rest.Length == 6 && rest[0] == ':' && !rest[1..].ContainsAnyExceptInRange((byte)'0', (byte)'9');
     }
 
     static int WritePfsName(int pfsId, Span<byte> place) => Encoding.ASCII.GetBytes(

@@ -1,5 +1,4 @@
 using System;
-using System.Runtime.InteropServices;
 using NasCore.Fuse.Abi;
 using NasCore.Primitives;
 

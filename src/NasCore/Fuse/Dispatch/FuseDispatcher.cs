@@ -54,7 +54,7 @@ public sealed partial class FuseDispatcher
     public string? Refusal { get; private set; }
     public long Requests => Volatile.Read(ref _requests);
 
-    /// <summary>Used to tell the kernel of changes that it did not make; may be null before the session starts.</summary>
+    /// <summary>Tells the kernel of changes that it did not make; null before the session starts.</summary>
     public IFuseNotifier? Notifier { get; set; }
 
     /// <summary>

@@ -166,7 +166,7 @@ public sealed class NodeTable
         }
     }
 
-    /// <summary>Nodes that show the past of a PFS, at most as many as fit; returns where to go on, -1 at the end.</summary>
+    /// <summary>Nodes that show the past of a PFS, as many as fit; returns where to go on, -1 at the end.</summary>
     public int ListHistory(int pfsId, int from, Span<ulong> nodes, out int count)
     {
         count = 0;

@@ -27,6 +27,8 @@ public sealed record FuseMountRequest
 /// </summary>
 public sealed class FuseMount : IDisposable
 {
+    /// <summary>Type of our mounts in mountinfo.</summary>
+    public const string FsType = "fuse.nashammer";
     const int ReadAheadKiB = 1024;
     const int EBusy = 16;
 
@@ -53,7 +55,7 @@ public sealed class FuseMount : IDisposable
     {
         request = request with { Directory = LinuxMount.RealPath(request.Directory) };
         ClearStale(request.Directory, log);
-        if (!System.IO.Directory.Exists(request.Directory))
+        if (!LinuxMount.IsDirectory(request.Directory))
             throw new IOException($"cannot mount on {request.Directory}: it is not a directory");
         var transports = new List<IFuseTransport>();
         FuseDevice first = FuseDevice.Open();
@@ -62,7 +64,7 @@ public sealed class FuseMount : IDisposable
         bool mounted = false;
         try
         {
-            LinuxMount.Mount(request.Source, request.Directory, MountTable.OurType, request.Flags,
+            LinuxMount.Mount(request.Source, request.Directory, FsType, request.Flags,
                 MountData(first.Fd, request.Limits));
             mounted = true;
             for (int i = 1; i < request.Workers; i++) transports.Add(new FuseDeviceTransport(first.Clone()));
@@ -81,13 +83,16 @@ public sealed class FuseMount : IDisposable
         return mount;
     }
 
+    /// <summary>The topmost mount on a directory if it is one of ours.</summary>
+    public static MountEntry? FindOurs(string directory) => MountTable.Find(directory, FsType);
+
     /// <summary>
     /// Detaches mounts of ours whose server has died from a directory; an <see cref="IOException"/> if a living one
     /// is there.
     /// </summary>
     public static void ClearStale(string directory, Action<string> log)
     {
-        while (MountTable.FindOurs(directory) is { } entry)
+        while (FindOurs(directory) is { } entry)
         {
             if (!LinuxMount.IsDeadMount(directory))
                 throw new IOException($"{directory} already has {entry.Source} mounted on it; unmount that first");
@@ -104,7 +109,7 @@ public sealed class FuseMount : IDisposable
     /// </summary>
     public bool Unmount()
     {
-        if (MountTable.FindOurs(Directory)?.Device != _device) return true;
+        if (FindOurs(Directory)?.Device != _device) return true;
         int error = LinuxMount.Unmount(Directory, detach: false);
         if (error == 0) return true;
         if (error != EBusy) _log($"umount {Directory}: {LinuxMount.Describe(error)}");
@@ -116,38 +121,22 @@ public sealed class FuseMount : IDisposable
     /// <summary>Cuts the connection: users of a detached mount get errors from now on, the session ends.</summary>
     public void Abort()
     {
-        string? minor = _device?[(_device.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        const string control = "/sys/fs/fuse/connections";
-        try
-        {
-            if (!System.IO.Directory.Exists($"{control}/{minor}"))
-                LinuxMount.Mount("none", control, "fusectl", MountFlags.None, "");
-            File.WriteAllText($"{control}/{minor}/abort", "1");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            _log($"cannot abort the mount on {Directory}: {exception.Message}");
-        }
+        if (_device is not null && FuseConnection.Abort(_device) is { } trouble)
+            _log($"cannot abort the mount on {Directory}: {trouble}");
     }
 
     static string MountData(int fd, FuseLimits limits) => string.Create(CultureInfo.InvariantCulture,
-        $"fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read={limits.TransferBytesMax}");
+        $"fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other," +
+        $"max_read={limits.TransferBytesMax}");
 
     /// <summary>
     /// Notes the device number, and raises the kernel's read-ahead: INIT can only lower it from 128 KiB.
     /// </summary>
     void Settle()
     {
-        _device = MountTable.FindOurs(Directory)?.Device;
-        try
-        {
-            File.WriteAllText($"/sys/class/bdi/{_device}/read_ahead_kb",
-                ReadAheadKiB.ToString(CultureInfo.InvariantCulture));
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            _log($"read-ahead of the mount on {Directory} stays as it is: {exception.Message}");
-        }
+        _device = FindOurs(Directory)?.Device;
+        if (_device is not null && FuseConnection.SetReadAhead(_device, ReadAheadKiB) is { } trouble)
+            _log($"read-ahead of the mount on {Directory} stays as it is: {trouble}");
     }
 
     /// <summary>Unmounts, waits ten seconds for users, then aborts.</summary>

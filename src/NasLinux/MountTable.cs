@@ -3,7 +3,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Text;
 
-namespace NasCore.Fuse.Session;
+namespace NasLinux;
 
 /// <summary>One line of /proc/self/mountinfo.</summary>
 /// <param name="Device">major:minor of the file system, as in /sys/class/bdi.</param>
@@ -12,17 +12,15 @@ public sealed record MountEntry(string Device, string Directory, string Type, st
 /// <summary>The mounts of this process's namespace.</summary>
 public static class MountTable
 {
-    public const string OurType = "fuse.nashammer";
-
     public static IReadOnlyList<MountEntry> Read() => Parse(File.ReadAllText("/proc/self/mountinfo"));
 
-    /// <summary>The topmost mount of our type on a directory (an absolute path without links), or null.</summary>
-    public static MountEntry? FindOurs(string directory)
+    /// <summary>The topmost mount on a directory (an absolute path without links) if it is of this type.</summary>
+    public static MountEntry? Find(string directory, string type)
     {
         MountEntry? found = null;
         foreach (MountEntry entry in Read())
             if (entry.Directory == directory) found = entry;
-        return found?.Type == OurType ? found : null;
+        return found?.Type == type ? found : null;
     }
 
     /// <summary>Lines of mountinfo: optional fields end with a lone hyphen (proc(5)); odd lines are skipped.</summary>
