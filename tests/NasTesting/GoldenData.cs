@@ -23,7 +23,7 @@ public static class GoldenData
     static readonly Lazy<string> s_root = new(FindRepositoryRoot);
     static readonly Lazy<IReadOnlyList<GoldenImage>> s_catalogue = new(() => GoldenCatalogue.Build(GoldenDirectory));
     static readonly Lazy<string> s_temp = new(CreateTempDirectory);
-    static readonly Dictionary<string, Lazy<string[]>> s_unpacked = [];
+    static readonly Dictionary<string, Unpacked> s_unpacked = [];
 
     /// <summary>The directory that holds NasHammer.sln.</summary>
     public static string RepositoryRoot => s_root.Value;
@@ -48,31 +48,50 @@ public static class GoldenData
         Catalogue.FirstOrDefault(i => i.Name == name)
         ?? throw new InvalidOperationException($"golden image '{name}' is not in the catalogue");
 
-    /// <summary>The volume's images as sparse files, unpacked once per process. Do not write to them.</summary>
+    /// <summary>The volume's images as sparse files, unpacked once per process and kept until it ends. Do not write to
+    /// them. A test that goes through many volumes takes <see cref="Borrow"/>.</summary>
     public static string[] Unpack(string name)
     {
-        Lazy<string[]>? entry;
+        GoldenLease lease = Borrow(name);
+        lease.Keep();
+        return lease.Paths;
+    }
+
+    /// <summary>The same files, deleted when the last borrower disposes and nobody unpacked them for good.</summary>
+    public static GoldenLease Borrow(string name)
+    {
+        Unpacked? entry;
         lock (s_unpacked)
         {
             if (!s_unpacked.TryGetValue(name, out entry))
             {
-                entry = new Lazy<string[]>(() => UnpackPrivate(name, Directory.CreateDirectory(
-                    Path.Combine(TempDirectory, name.Replace('/', '_'))).FullName));
+                entry = new Unpacked(new Lazy<string[]>(() => UnpackPrivate(
+                    name, Directory.CreateDirectory(Path.Combine(TempDirectory, name.Replace('/', '_'))).FullName)));
                 s_unpacked.Add(name, entry);
             }
+            entry.Borrowers++;
         }
-        return entry.Value;
+        return new GoldenLease(name, entry.Paths.Value);
     }
 
-    /// <summary>Forgets and deletes what <see cref="Unpack"/> made of the volume, to save disk space.</summary>
-    public static void Release(string name)
+    internal static void Return(string name, bool keep)
     {
-        Lazy<string[]>? entry;
         lock (s_unpacked)
         {
-            if (!s_unpacked.Remove(name, out entry)) { return; }
+            Unpacked entry = s_unpacked[name];
+            entry.Kept |= keep;
+            entry.Borrowers--;
+            if (entry.Borrowers > 0 || entry.Kept) { return; }
+            s_unpacked.Remove(name);
+            foreach (string path in entry.Paths.Value) { File.Delete(path); }
         }
-        foreach (string path in entry.Value) { File.Delete(path); }
+    }
+
+    sealed class Unpacked(Lazy<string[]> paths)
+    {
+        internal Lazy<string[]> Paths => paths;
+        internal int Borrowers;
+        internal bool Kept;
     }
 
     /// <summary>The volume's images, unpacked into the caller's directory as vol0.img, vol1.img ...; the caller may

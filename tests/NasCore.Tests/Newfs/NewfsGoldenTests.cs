@@ -43,7 +43,8 @@ public sealed class NewfsGoldenTests
     public void Fresh_volume_of_an_old_version_equals_the_golden_image(uint version)
     {
         string name = $"fresh/v{version}-2g-u8m";
-        using FileStream golden = File.OpenRead(GoldenData.Unpack(name)[0]);
+        using GoldenLease lease = GoldenData.Borrow(name);
+        using FileStream golden = File.OpenRead(lease.Paths[0]);
         MemoryBlockDevice made = Make(version, [2 * GiB], 8 * MiB)[0];
         Assert.Equal(golden.Length, made.Length);
         byte[] expected = new byte[1 << 20], actual = new byte[1 << 20];
@@ -53,7 +54,6 @@ public sealed class NewfsGoldenTests
             made.Read(at, actual);
             Assert.True(expected.AsSpan().SequenceEqual(actual), $"first difference in the MiB at {at:x}");
         }
-        GoldenData.Release(name);
     }
 
     [Fact]
