@@ -41,7 +41,7 @@ static class CommandLine
         }
     }
 
-    /// <summary>Errors that a user may meet: they have a message of their own and are no fault of this program.</summary>
+    /// <summary>Errors that a user may meet: their messages say all, they are no fault of this program.</summary>
     internal static bool IsExpected(Exception e) =>
         e is IOException or UnauthorizedAccessException or HammerFormatException or HammerMediumException
             or MountCriticalException or UsageException;

@@ -60,8 +60,9 @@ static class CommonOptions
             'k' => 10, 'm' => 20, 'g' => 30, 't' => 40, _ => -1,
         };
         if (text == "0") return 0;
-        if (shift < 0 || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture,
-                out long number) || number > long.MaxValue >> shift)
+        ReadOnlySpan<char> digits = shift < 0 ? default : text.AsSpan(0, text.Length - 1);
+        if (!long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            || number > long.MaxValue >> shift)
         {
             throw new UsageException($"{option} {text}: a size is a number with the suffix k, m, g or t");
         }

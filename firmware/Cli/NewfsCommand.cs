@@ -16,7 +16,10 @@ static class NewfsCommand
     {
         Description = "Label of the file system.", Required = true,
     };
-    static readonly Option<uint> s_version = new("-V") { Description = "Version, 6 or 7.", DefaultValueFactory = _ => 7 };
+    static readonly Option<uint> s_version = new("-V")
+    {
+        Description = "Version, 6 or 7.", DefaultValueFactory = _ => 7,
+    };
     static readonly Option<string> s_boot = Size("-b", "Boot area, 32k to 256m (default 32k).");
     static readonly Option<string> s_memory = Size("-m", "Memory log, 256k to 64g (default 256k).");
     static readonly Option<string> s_undo = Size("-u", "UNDO FIFO, 512m to 1g (default: a thousandth of the volume).");
@@ -49,7 +52,8 @@ static class NewfsCommand
     {
         var command = new Command("newfs", "Make a HAMMER file system on devices or image files.")
         {
-            s_label, s_version, s_boot, s_memory, s_undo, s_junk, s_force, s_discard, s_cache, s_fsid, s_time, s_devices,
+            s_label, s_version, s_boot, s_memory, s_undo, s_junk, s_force, s_discard, s_cache, s_fsid, s_time,
+            s_devices,
         };
         command.SetAction(Run);
         return command;

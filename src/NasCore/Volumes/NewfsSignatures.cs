@@ -49,8 +49,7 @@ public static class NewfsSignatures
             found.Add("a FAT file system");
         if (U32(head, 0x400) == 0xF2F52010) found.Add("an F2FS file system");
         if (U32(head, 0x400) == 0xE0F5E1E2) found.Add("an EROFS file system");
-        if (Is(head, 4096 + 24, [0xC6, 0x85, 0x73, 0xF6, 0x4E, 0x1A, 0x45, 0xCA, 0x82, 0x65, 0xF5, 0x7F, 0x48, 0xBA, 0x6D,
-                0x81])) found.Add("a bcachefs file system");
+        if (Is(head, 4096 + 24, [0xC6, 0x85, 0x73, 0xF6, 0x4E, 0x1A, 0x45, 0xCA])) found.Add("a bcachefs file system");
         if (Is(head, 0, "hsqs"u8) || Is(head, 0, "sqsh"u8)) found.Add("a squashfs image");
         if (Is(head, 0x8001, "CD001"u8)) found.Add("an ISO 9660 image");
         if (Is(head, 0x8001, "NSR02"u8) || Is(head, 0x8001, "NSR03"u8) || Is(head, 0x8001, "BEA01"u8))
@@ -77,7 +76,8 @@ public static class NewfsSignatures
         const uint md = 0xA92B4EFC;
         // Version 0.90 lies at the last 64 KiB boundary but one, version 1.0 at 8 to 12 KiB before the end.
         long old = (length & ~65535L) - 65536, end = ((length >> 9) - 16 & ~7L) << 9;
-        if (U32(head, 0) == md || U32(head, 4096) == md || TailIs(tail, length, old, md) || TailIs(tail, length, end, md))
+        if (U32(head, 0) == md || U32(head, 4096) == md || TailIs(tail, length, old, md)
+            || TailIs(tail, length, end, md))
             found.Add("a member of a Linux software RAID");
         for (int at = 128 << 10; at < 256 << 10; at += 1024)
         {
