@@ -1,7 +1,5 @@
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
-using NasCore.Ondisk;
-using NasCore.Primitives;
 
 namespace NasCore.Maintenance;
 

@@ -1,5 +1,4 @@
 using System;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NasCore.Ondisk;
 using NasCore.Primitives;
