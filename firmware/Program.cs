@@ -6,10 +6,12 @@ namespace NasFirmware;
 /// <summary>The table of verbs; one file per verb in Cli.</summary>
 static class Program
 {
-    static int Main(string[] args) => CommandLine.Run(args, Verbs());
+    static int Main(string[] args) => CommandLine.Run(MountHelper.Rewrite(args), Verbs());
 
     static Command[] Verbs() =>
     [
+        MountVerb.Create(),
         NewfsCommand.Create(),
+        UmountVerb.Create(),
     ];
 }
