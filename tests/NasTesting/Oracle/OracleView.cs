@@ -13,12 +13,12 @@ namespace NasTesting.Oracle;
 public sealed class OracleView
 {
     readonly OracleVolume _volume;
-    readonly bool _readOnly;
+    readonly bool _timesAreCtime;
 
-    internal OracleView(OracleVolume volume, int pfs, ulong? asOf, bool readOnly)
+    internal OracleView(OracleVolume volume, int pfs, ulong? asOf, bool timesAreCtime)
     {
         _volume = volume;
-        _readOnly = readOnly || asOf is not (null or ulong.MaxValue);
+        _timesAreCtime = timesAreCtime;
         Pfs = pfs;
         AsOf = asOf;
         foreach (OracleRecord record in volume.RecordsOf(pfs).Where(r => r.IsVisible(asOf)))
@@ -101,7 +101,7 @@ public sealed class OracleView
         Gid = inode.Gid,
         Nlink = inode.Nlinks,
         Size = inode.Size,
-        MtimeUs = _readOnly ? inode.Ctime : inode.Mtime,
+        MtimeUs = _timesAreCtime ? inode.Ctime : inode.Mtime,
         CtimeUs = inode.Ctime,
         Flags = inode.Flags,
         Sha256 = inode.ObjType == 2 ? _volume.HashOf(inode, Data.GetValueOrDefault(inode.Record.ObjId, [])) : null,

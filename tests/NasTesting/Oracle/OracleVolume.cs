@@ -89,14 +89,17 @@ public sealed class OracleVolume : IDisposable
     public IEnumerable<OracleRecord> Orphans() => PfsIds.Select(p => View(p)).SelectMany(view =>
         view.Inodes.Values.Where(i => i.Nlinks == 0).Select(i => i.Record));
 
-    public OracleView View(int pfs, ulong? asOf = null, bool readOnly = false) => new(this, pfs, asOf, readOnly);
+    public OracleView View(int pfs, ulong? asOf = null, bool readOnly = false, bool storedTimes = false) =>
+        new(this, pfs, asOf, !storedTimes && (readOnly || asOf is not (null or ulong.MaxValue)));
 
     /// <summary>The tree as the golden manifests list it; entries without an inode have the type "missing".</summary>
     /// <param name="pfs">The pseudo-filesystem.</param>
     /// <param name="asOf">A TID, or null for the live tree.</param>
     /// <param name="readOnly">Report mtime = ctime, as a read-only mount does; always so with a TID.</param>
-    public List<ManifestEntry> Manifest(int pfs = 0, ulong? asOf = null, bool readOnly = false) =>
-        View(pfs, asOf, readOnly).Manifest();
+    /// <param name="storedTimes">Report the stored mtime whatever the view, as our own writer's history allows.</param>
+    public List<ManifestEntry> Manifest(
+        int pfs = 0, ulong? asOf = null, bool readOnly = false, bool storedTimes = false) =>
+        View(pfs, asOf, readOnly, storedTimes).Manifest();
 
     /// <summary>
     /// The live records of a PFS without what differs between two implementations that did the same things: for each
