@@ -50,7 +50,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         _volumes = volumes;
         _options = options;
         _pool = new BufferMemoryPool();
-        _cache = new BufferCache(volumes, _pool, (int)Math.Max(64, options.CacheBytes / HammerConst.BufferBytes));
+        _cache = new BufferCache(volumes, _pool, (int)Math.Max(512, options.CacheBytes / HammerConst.BufferBytes));
         _nodes = new NodeStore(_cache, volumes.Version);
         _records = new RecordReader(volumes, _cache);
         _root = () => new HammerOff(_volumes.Root.Header.BTreeRoot);
@@ -94,12 +94,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     /// <summary>A read-only mount keeps what UNDO restored in memory and writes nothing.</summary>
     void OpenHold(UndoOutcome outcome)
     {
-        foreach (var (address, bytes) in outcome.Buffers)
-        {
-            using BufferRef buffer = _cache.GetNew(new HammerOff(address));
-            bytes.CopyTo(buffer.Buffer.Memory.Span);
-            buffer.Buffer.IsHeld = true;
-        }
+        foreach (var (address, bytes) in outcome.Buffers) _cache.Hold(new HammerOff(address), bytes);
         outcome.Buffers.Clear();
     }
 

@@ -156,7 +156,10 @@ public interface IFileSystem
     void Release(Vnode vnode);
     /// <summary>Reads at most destination.Length bytes, fewer at the end of the file; holes read as zeros.</summary>
     Errno Read(Vnode vnode, ulong offset, Span<byte> destination, out int length);
-    /// <summary>Writes all of source or fails. With append the offset is ignored and the end of file used.</summary>
+    /// <summary>
+    /// Writes source, up to 2 MiB of it in one call, or fails. With append the offset is ignored and the end of file
+    /// used.
+    /// </summary>
     Errno Write(Vnode vnode, ulong offset, ReadOnlySpan<byte> source, bool append, bool killSetId, out int length);
     Errno Fallocate(Vnode vnode, FallocateKind kind, ulong offset, ulong length);
     /// <summary>SEEK_DATA (hole false) or SEEK_HOLE (hole true); ENXIO beyond the end.</summary>

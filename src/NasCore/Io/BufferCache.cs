@@ -54,8 +54,11 @@ public sealed class BufferCache : IDisposable
         return new BufferRef(buffer, offset.BufferOffset);
     }
 
-    /// <summary>Like <see cref="Get"/> for a buffer whose old contents do not matter: zeros, nothing is read.</summary>
-    public BufferRef GetNew(HammerOff offset)
+    /// <summary>
+    /// Like <see cref="Get"/> for a buffer whose old contents do not matter: nothing is read, the caller clears it
+    /// (through a writer, which knows whether it is being written at this moment).
+    /// </summary>
+    internal BufferRef GetNewUnread(HammerOff offset)
     {
         HammerOff zone2 = offset.ToZone2().BufferBase;
         _store.CheckRange(zone2, HammerConst.BufferBytes);
@@ -63,18 +66,24 @@ public sealed class BufferCache : IDisposable
         lock (_lock)
         {
             if (!_map.TryGetValue(zone2.Value, out buffer!)) buffer = AddLocked(zone2);
-            buffer.Pins++;
+            Interlocked.Increment(ref buffer.Pins);
             buffer.Referenced = true;
         }
         lock (buffer)
         {
-            Invariant.Check(buffer.Frozen is null || buffer.Frozen != buffer.Memory,
-                "a buffer made anew is not being written");
-            buffer.Memory.Span.Clear();
             buffer.NodesVerified = 0;
-            buffer.Loaded = true;
+            buffer.IsFileData = false;
+            Volatile.Write(ref buffer.Loaded, true);
         }
         return new BufferRef(buffer, offset.BufferOffset);
+    }
+
+    /// <summary>Puts bytes in place of what the medium holds and keeps them (recovery, read-only).</summary>
+    public void Hold(HammerOff offset, ReadOnlySpan<byte> bytes)
+    {
+        using BufferRef buffer = GetNewUnread(offset);
+        bytes.CopyTo(buffer.Buffer.Memory.Span);
+        buffer.Buffer.IsHeld = true;
     }
 
     /// <summary>Pins for longer than a scope; the caller calls Unpin on the buffer.</summary>

@@ -43,8 +43,8 @@ public sealed class Inode(int pfsId, long objId)
     public bool IsDead;
     /// <summary>Node of the list of dirty inodes.</summary>
     public bool InDirtyList;
-    /// <summary>Open handles expect appended data to be cheap: set by a fallocate beyond the end.</summary>
-    public long TruncateBelow = -1;
+    /// <summary>Waits for its destruction in pieces.</summary>
+    public bool IsDestroying;
 
     public ObjType Type => (ObjType)Data.ObjTypeRaw;
     public bool HasBlocks => Blocks is { Count: > 0 };

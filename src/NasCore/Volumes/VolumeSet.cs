@@ -114,6 +114,13 @@ public sealed class VolumeSet : IBufferStore, IDisposable
         BytesWritten += source.Length;
     }
 
+    /// <summary>Lets the device start on earlier writes of a range.</summary>
+    public void StartWriteback(HammerOff off, int bytes)
+    {
+        Volume volume = Locate(off, bytes, out long at);
+        volume.Device.StartWriteback(at, bytes);
+    }
+
     /// <summary>Device and byte of an address (on-disk-format 1.3); checks volume and bounds.</summary>
     public Volume Locate(HammerOff off, int bytes, out long deviceOffset)
     {

@@ -1,0 +1,484 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Threading;
+using NasCore.Blockmap;
+using NasCore.BTree;
+using NasCore.Io;
+using NasCore.Objects;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+using NasCore.Transactions;
+using NasCore.Undo;
+using NasCore.Volumes;
+
+namespace NasCore.Flush;
+
+// Closing a flush group (architecture 3; on-disk-format 8)
+//
+//  1 Close, under the exclusive lock: the front end brings dirty blocks and inodes into the B-Tree; blockmaps go into
+//    the header under UNDO; the FIFO is padded to a physical block; node CRCs are made; buffers are frozen; one image
+//    of the root header is taken. The next group opens at once, with its object ids reserved in that image.
+//  2 Small file data, then the FIFO, are written. Device flush: from here on a crash can take the group back.
+//  3 The header with [first, next) of this group, then all metadata buffers, sorted. Device flush: from here on the
+//    medium holds the new state, and UNDO would still take it back.
+//  4 The header with first = next. Device flush: the group is durable. Only now fsync returns, freed big-blocks are
+//    released, mirrors may read.
+// Large file data were written by the front end before their records; the flush of phase 2 covers them.
+// Every failure latches the mount: nothing is written after it, and recovery takes the group back.
+
+/// <summary>
+/// The writable core of an open file system: lock, open group, credits, and the finaliser. Front end, mirror and
+/// maintenance all change the medium through it.
+/// </summary>
+public sealed class WriteCore : IDisposable
+{
+    readonly VolumeSet _volumes;
+    readonly BufferCache _cache;
+    readonly NodeStore _nodes;
+    readonly UndoLog _log;
+    readonly MetaWriter _writer;
+    readonly TidAllocator _tids;
+    readonly GroupState _group = new();
+    readonly MountHealth _health;
+    readonly ReaderWriterLockSlim _lock;
+    readonly ManualResetEventSlim _wake = new(false);
+    readonly Lock _waitLock = new();
+    readonly Lock _flushLock = new();
+    readonly TimeProvider _time;
+    readonly TimeSpan _interval;
+    List<(long Group, DurableCallback Callback, object? State)> _waiters = [];
+    List<BaseElm> _dueRemovals = [];
+    long _wanted;
+    long _durable;
+    ulong _durableTid;
+    long _openedAt;
+    bool _stopping;
+    Thread? _thread;
+
+    public WriteCore(VolumeSet volumes, BufferCache cache, NodeStore nodes, RecordReader reader, FifoGeometry geometry,
+        ReaderEpochs epochs, ReaderWriterLockSlim fsLock, MountHealth health, TimeProvider time, TimeSpan interval,
+        long fifoPosition, uint fifoSeq)
+    {
+        _volumes = volumes;
+        _cache = cache;
+        _nodes = nodes;
+        _lock = fsLock;
+        _health = health;
+        _time = time;
+        _interval = interval;
+        _log = new UndoLog(volumes, geometry, cache.Pool, fifoPosition, fifoSeq);
+        _writer = new MetaWriter(volumes, cache, _log);
+        Freemap = new Freemap(volumes, cache, _writer, epochs);
+        Tree = new BTreeIndex(nodes, _writer, Freemap, volumes);
+        _tids = new TidAllocator(volumes.Root.Header.NextTid);
+        Records = new RecordStore(Tree, Freemap, _writer, reader, _group, time, volumes.Version);
+        _durableTid = volumes.Root.Header.NextTid;
+        _group.Open(1, _tids.OpenGroup());
+    }
+
+    public Freemap Freemap { get; }
+    public BTreeIndex Tree { get; }
+    public RecordStore Records { get; }
+    public GroupState Group => _group;
+    /// <summary>True while records wait for their physical removal (W8).</summary>
+    public bool HasDueRemovals => _dueRemovals.Count > 0;
+    public TidAllocator Tids => _tids;
+    public MetaWriter Writer => _writer;
+
+    /// <summary>Brings dirty blocks and inodes into the tree; called under the exclusive lock at each close.</summary>
+    public Action? OnClose { get; set; }
+    /// <summary>Work in bounded pieces that the flusher does when a group has become durable; true if more is left.</summary>
+    public Func<bool>? OnDurable { get; set; }
+    /// <summary>True if the front end holds changes that are not in the tree yet; asked under the lock.</summary>
+    public Func<bool>? HasPending { get; set; }
+
+    /// <summary>Number of the group that takes changes now.</summary>
+    public long OpenGroup => Volatile.Read(ref _openNumber);
+    long _openNumber = 1;
+    public long DurableGroup => Volatile.Read(ref _durable);
+    /// <summary>A name for the last durable state: above every TID that it holds, carried by no record (M2).</summary>
+    public ulong DurableTid => Volatile.Read(ref _durableTid);
+
+    /// <summary>Groups written so far, for status.</summary>
+    public long GroupsWritten { get; private set; }
+
+    // ------------------------------------------------------------------ credits
+
+    /// <summary>
+    /// True if an operation with the given worst case fits into the open group (architecture W7): buffers, FIFO
+    /// bytes, object ids. Called under the exclusive lock before anything is changed.
+    /// </summary>
+    /// <param name="nodes">Nodes and freemap entries that may be changed.</param>
+    public bool HasCredits(int nodes)
+    {
+        long undo = _log.GroupBytes + _pendingUndo + (long)nodes * 4700 + 65536;
+        if (undo > _log.Geometry.Bytes / 4) return false;
+        if (_writer.DirtyCount + nodes + _pendingNodes > _cache.Capacity * 3 / 8) return false;
+        return _tids.PoolLeft > 16;
+    }
+
+    /// <summary>What the front end's dirty blocks and inodes will need at the close, promised by it (W7, W10).</summary>
+    public void Promise(int nodes)
+    {
+        _pendingNodes += nodes;
+        _pendingUndo += nodes * 4700L;
+    }
+
+    int _pendingNodes;
+    long _pendingUndo;
+
+    // ------------------------------------------------------------------ waiting
+
+    /// <summary>See <see cref="IFileSystem.WhenDurable"/>.</summary>
+    public void WhenDurable(long group, DurableCallback callback, object? state)
+    {
+        if (_health.IsCritical)
+        {
+            callback(state, Errno.Io);
+            return;
+        }
+        lock (_waitLock)
+        {
+            if (group > _durable && !_stopped)
+            {
+                _waiters.Add((group, callback, state));
+                if (group > _wanted) _wanted = group;
+                _wake.Set();
+                return;
+            }
+        }
+        callback(state, _health.IsCritical || group > DurableGroup ? Errno.Io : Errno.None);
+    }
+
+    bool _stopped;
+
+    /// <summary>Tells the flusher that something has changed, so that its timer runs.</summary>
+    public void NoteChange()
+    {
+        if (Interlocked.CompareExchange(ref _openedAt, _time.GetTimestamp(), 0) == 0) _wake.Set();
+    }
+
+    void AnswerWaiters(Errno result, long upTo)
+    {
+        List<(long Group, DurableCallback Callback, object? State)> ready = [];
+        lock (_waitLock)
+        {
+            for (int i = _waiters.Count - 1; i >= 0; i--)
+            {
+                if (_waiters[i].Group > upTo) continue;
+                ready.Add(_waiters[i]);
+                _waiters.RemoveAt(i);
+            }
+        }
+        for (int i = ready.Count - 1; i >= 0; i--) ready[i].Callback(ready[i].State, result);
+    }
+
+    // ------------------------------------------------------------------ the flusher's loop
+
+    public void Start()
+    {
+        _thread = new Thread(Loop) { IsBackground = true, Name = "nashammer-flusher" };
+        _thread.Start();
+    }
+
+    void Loop()
+    {
+        while (!_stopping)
+        {
+            _wake.Wait(LoopWait());
+            _wake.Reset();
+            if (_stopping) return;
+            long openedAt = Volatile.Read(ref _openedAt);
+            bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= _interval;
+            if (!due && Volatile.Read(ref _wanted) <= DurableGroup) continue;
+            try
+            {
+                FlushOnce();
+            }
+            catch (Exception e)
+            {
+                Fail(e);
+            }
+        }
+    }
+
+    TimeSpan LoopWait()
+    {
+        if (Volatile.Read(ref _wanted) > DurableGroup) return TimeSpan.Zero;
+        long openedAt = Volatile.Read(ref _openedAt);
+        if (openedAt == 0) return Timeout.InfiniteTimeSpan;
+        TimeSpan left = _interval - _time.GetElapsedTime(openedAt);
+        return left <= TimeSpan.Zero ? TimeSpan.Zero : left + TimeSpan.FromMilliseconds(1);
+    }
+
+    void Fail(Exception e)
+    {
+        _health.LatchCritical(HammerOff.Null, "closing a flush group failed", e);
+        AnswerWaiters(Errno.Io, long.MaxValue);
+        // A latched mount has nothing to flush: without this the loop would spin on an unreachable goal.
+        Volatile.Write(ref _wanted, 0);
+        Volatile.Write(ref _openedAt, 0);
+    }
+
+    /// <summary>Closes and writes the open group, if it holds anything. One caller at a time.</summary>
+    public void FlushOnce()
+    {
+        lock (_flushLock)
+        {
+            _health.ThrowIfCritical();
+            ClosedGroup? closed = Close();
+            if (closed is not null) Write(closed);
+            Settle(closed);
+            while (OnDurable?.Invoke() == true && Close() is { } more)
+            {
+                Write(more);
+                Settle(more);
+            }
+        }
+    }
+
+    /// <summary>Flushes until everything done before the call is durable; for callers without a flusher thread.</summary>
+    public void FlushAll()
+    {
+        long goal = OpenGroup;
+        for (int i = 0; DurableGroup < goal && i < 1000; i++) FlushOnce();
+    }
+
+    // ------------------------------------------------------------------ phases
+
+    sealed class ClosedGroup
+    {
+        public long Number;
+        public ulong Tid;
+        public List<HammerBuffer> Meta = [];
+        public List<HammerBuffer> Data = [];
+        public List<FifoBuffer> Fifo = [];
+        public byte[] Header = [];
+        public long First, Next;
+        public List<BaseElm> Removals = [];
+    }
+
+    /// <summary>Phase 1. Null if the group is empty: it is durable as it is.</summary>
+    ClosedGroup? Close()
+    {
+        _lock.EnterWriteLock();
+        try
+        {
+            CloseRemovals();
+            OnClose?.Invoke();
+            _pendingNodes = 0;
+            _pendingUndo = 0;
+            Volatile.Write(ref _openedAt, 0);
+            if (_writer.IsClean)
+            {
+                CloseNext();
+                return null;
+            }
+            CloseHeader();
+            var closed = new ClosedGroup
+            {
+                Number = _group.Number, Tid = _group.Tid, First = _log.GroupStart, Removals = _group.Removals,
+            };
+            closed.Fifo = _log.CloseGroup();
+            closed.Next = _log.Position;
+            (closed.Meta, closed.Data) = _writer.CloseGroup();
+            CloseNext();
+            closed.Header = _volumes.Root.HeaderBytes[..HammerConst.BufferBytes].ToArray();
+            return closed;
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
+        }
+    }
+
+    void CloseNext()
+    {
+        // An empty group keeps its TID and pool: an idle file system burns nothing.
+        bool empty = _writer.Group == _group.Number;
+        if (empty)
+        {
+            lock (_waitLock)
+            {
+                // Everything before the open group is durable, and the open group holds nothing.
+                Volatile.Write(ref _durable, _group.Number);
+            }
+            _writer.SkipGroup();
+        }
+        ulong tid = empty ? _group.Tid : _tids.OpenGroup();
+        List<BaseElm> removals = _group.Removals;
+        _group.Open(_group.Number + 1, tid);
+        if (empty) _group.Removals.AddRange(removals);
+        Volatile.Write(ref _openNumber, _group.Number);
+        // Without UNDO: an id that was seen must not be handed out again after a crash.
+        _volumes.Root.Header.NextTid = Math.Max(_volumes.Root.Header.NextTid, _tids.Next);
+    }
+
+    /// <summary>Second step of deletion without history: the marks of the last group are durable now (W8).</summary>
+    void CloseRemovals()
+    {
+        if (_dueRemovals.Count == 0) return;
+        List<BaseElm> due = _dueRemovals;
+        _dueRemovals = [];
+        BTreeCursor cursor = Cursor();
+        for (int i = 0; i < due.Count; i++)
+        {
+            if (!HasCredits(8))
+            {
+                _dueRemovals.AddRange(due[i..]);
+                return;
+            }
+            BaseElm key = due[i];
+            if (cursor.SeekExact(in key) && cursor.Elm.Base.DeleteTid != 0) Records.RemovePhysically(cursor);
+        }
+    }
+
+    /// <summary>A cursor for a caller that holds the lock.</summary>
+    public BTreeCursor Cursor() => new(_nodes, () => new HammerOff(_volumes.Root.Header.BTreeRoot));
+
+    /// <summary>Allocation positions go into the header, under UNDO, with good CRCs (on-disk-format 8.2 step 3).</summary>
+    void CloseHeader()
+    {
+        ref VolumeOndisk header = ref _writer.ModifyHeader(VolumeOndisk.BlockmapAt, VolumeOndisk.BlockmapArrayBytes);
+        for (int zone = (int)Zone.BTree; zone <= (int)Zone.SmallData; zone++)
+            header.Blockmap[zone].NextOffset = Freemap.NextOffset((Zone)zone);
+        for (int i = 0; i < 16; i++)
+            header.Blockmap[i].EntryCrc = HammerCrc.Blockmap(_volumes.Version, in header.Blockmap[i]);
+    }
+
+    /// <summary>Phases 2 to 4: the write order of the medium.</summary>
+    void Write(ClosedGroup g)
+    {
+        _health.ThrowIfCritical();
+        Volume root = _volumes.Root;
+        WriteBuffers(g.Data);
+        foreach (FifoBuffer buffer in g.Fifo)
+            _volumes.WriteZone2(_log.Geometry.ToZone2(buffer.At + buffer.From), buffer.Memory.Span[buffer.From..]);
+        _volumes.FlushAll();
+
+        WriteHeader(root, g.Header, g.First, g.Next);
+        WriteBuffers(g.Meta);
+        _volumes.FlushAll();
+
+        WriteHeader(root, g.Header, g.Next, g.Next);
+        root.Device.Flush();
+        GroupsWritten++;
+    }
+
+    /// <summary>Both headers of a group come from one image; only indices and CRCs differ (W1).</summary>
+    void WriteHeader(Volume root, byte[] image, long first, long next)
+    {
+        ref VolumeOndisk header = ref System.Runtime.InteropServices.MemoryMarshal.AsRef<VolumeOndisk>(image.AsSpan());
+        ref BlockmapOndisk map = ref header.Blockmap[(int)Zone.Undo];
+        map.FirstOffset = FifoGeometry.ToZone3(first).Value;
+        map.NextOffset = FifoGeometry.ToZone3(next).Value;
+        map.EntryCrc = HammerCrc.Blockmap(_volumes.Version, in map);
+        header.Crc = HammerCrc.VolumeHeader(_volumes.Version, image);
+        root.Device.Write(0, image);
+    }
+
+    /// <summary>Writes frozen buffers in the order of the device, neighbours together.</summary>
+    void WriteBuffers(List<HammerBuffer> buffers)
+    {
+        buffers.Sort(static (a, b) => a.Zone2.Value.CompareTo(b.Zone2.Value));
+        Span<byte> gather = _gather.Span(0, GatherBytes);
+        int i = 0;
+        while (i < buffers.Count)
+        {
+            HammerOff start = buffers[i].Zone2;
+            int bytes = 0;
+            while (i < buffers.Count && bytes < GatherBytes && buffers[i].Zone2.Value == start.Value + (ulong)bytes)
+            {
+                buffers[i].Frozen!.Span.CopyTo(gather[bytes..]);
+                bytes += HammerConst.BufferBytes;
+                i++;
+            }
+            _volumes.WriteZone2(start, gather[..bytes]);
+        }
+    }
+
+    const int GatherBytes = 512 * 1024;
+    readonly NasLinux.NativeSlab _gather = new(GatherBytes);
+
+    /// <summary>After the last flush: buffers thaw, blocks are released, everyone who waited is told.</summary>
+    void Settle(ClosedGroup? g)
+    {
+        long durable;
+        if (g is not null)
+        {
+            _lock.EnterWriteLock();
+            try
+            {
+                _writer.Thaw(g.Meta);
+                _writer.Thaw(g.Data);
+                _log.Release(g.Fifo);
+                _dueRemovals.AddRange(g.Removals);
+                ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
+                map.FirstOffset = map.NextOffset = FifoGeometry.ToZone3(g.Next).Value;
+                Volatile.Write(ref _durableTid, g.Tid + 1);
+                Volatile.Write(ref _durable, g.Number);
+            }
+            finally
+            {
+                _lock.ExitWriteLock();
+            }
+        }
+        durable = DurableGroup;
+        Freemap.DurableGroup = durable;
+        AnswerWaiters(Errno.None, durable);
+        GroupDurable?.Invoke(DurableTid);
+        if (_dueRemovals.Count > 0) NoteChange();
+    }
+
+    /// <summary>Raised on the flusher's thread, without locks, after each durable group, with its name.</summary>
+    public event Action<ulong>? GroupDurable;
+
+    /// <summary>
+    /// First act of a read-write mount (W5): the FIFO is renumbered and the header collapsed behind it, durably.
+    /// </summary>
+    public void BeginMount()
+    {
+        _log.Renumber();
+        List<FifoBuffer> buffers = _log.CloseGroup();
+        foreach (FifoBuffer buffer in buffers)
+            _volumes.WriteZone2(_log.Geometry.ToZone2(buffer.At + buffer.From), buffer.Memory.Span[buffer.From..]);
+        _volumes.FlushAll();
+        _log.Release(buffers);
+        ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
+        map.FirstOffset = map.NextOffset = FifoGeometry.ToZone3(_log.Position).Value;
+        for (int i = 0; i < 16; i++)
+            _volumes.Root.Header.Blockmap[i].EntryCrc =
+                HammerCrc.Blockmap(_volumes.Version, in _volumes.Root.Header.Blockmap[i]);
+        byte[] image = _volumes.Root.HeaderBytes.ToArray();
+        WriteHeader(_volumes.Root, image, _log.Position, _log.Position);
+        _volumes.FlushAll();
+    }
+
+    /// <summary>Stops the thread after a last flush; errors are latched and kept.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        _wake.Set();
+        _thread?.Join();
+        _thread = null;
+        try
+        {
+            // Removals of the last group need one more.
+            for (int i = 0; i < 3 && !_health.IsCritical; i++) FlushOnce();
+        }
+        catch (Exception e) when (e is IOException or HammerMediumException or InvariantException
+            or MountCriticalException)
+        {
+            Fail(e);
+        }
+        lock (_waitLock) _stopped = true;
+        AnswerWaiters(_health.IsCritical ? Errno.Io : Errno.None, long.MaxValue);
+    }
+
+    public void Dispose()
+    {
+        _wake.Dispose();
+        _gather.Dispose();
+    }
+}

@@ -1,0 +1,224 @@
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+using NasCore.BTree;
+using NasCore.Objects;
+using NasCore.Ondisk;
+using NasCore.Pfs;
+using NasCore.Primitives;
+
+namespace NasCore;
+
+/// <summary>What every change shares: the lock with credits, inodes in memory, their way into the tree.</summary>
+public sealed partial class HammerFs
+{
+    readonly List<Inode> _dirty = [];
+    long _promisedBytes;
+
+    delegate Errno Change<TArg>(BTreeCursor cursor, ref TArg arg) where TArg : allows ref struct;
+
+    /// <summary>
+    /// Runs a change under the exclusive lock. An exception after the first modification latches the mount: half an
+    /// operation must never become durable, recovery takes the whole group back.
+    /// </summary>
+    Errno Mutate<TArg>(int nodes, ref TArg arg, Change<TArg> change) where TArg : allows ref struct
+    {
+        if (_core is null) return Errno.RoFs;
+        BTreeCursor cursor = RentCursor();
+        _lock.EnterWriteLock();
+        long before = _core.Writer.Changes;
+        try
+        {
+            if (Health.IsCritical) return Errno.RoFs;
+            if (!_core.HasCredits(nodes)) return Errno.NeedFlush;
+            Errno e = change(cursor, ref arg);
+            if (_core.Writer.Changes != before)
+            {
+                if (e == Errno.NoSpc)
+                    Health.LatchCritical(HammerOff.Null, "space ran out in the middle of a change", null);
+                _core.NoteChange();
+            }
+            return e;
+        }
+        catch (Exception e) when (_core.Writer.Changes != before)
+        {
+            Health.LatchCritical(HammerOff.Null, "a change failed half-way", e);
+            throw;
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
+            ReturnCursor(cursor);
+        }
+    }
+
+    // ------------------------------------------------------------------ space (W10)
+
+    /// <summary>Big-blocks kept free: for writers, and (half of it) so that deletion always works.</summary>
+    long ReserveBytes => Math.Clamp(_volumes.Root.Header.StatBigBlocks / 20, 4, 20) * HammerConst.BigBlockBytes;
+
+    ulong AvailBytes(ulong free)
+    {
+        long reserve = ReserveBytes + _promisedBytes;
+        return free > (ulong)reserve ? free - (ulong)reserve : 0;
+    }
+
+    /// <summary>
+    /// Promises space for a change; blocks that wait for durability are given a chance before ENOSPC.
+    /// </summary>
+    Errno CheckSpace(long bytes, bool removal = false)
+    {
+        long reserve = removal ? ReserveBytes / 4 : ReserveBytes;
+        if (_core!.Freemap.UsableFreeBytes - _promisedBytes - bytes >= reserve) return Errno.None;
+        if (removal && _core.Freemap.HeldCount == 0) return Errno.None;
+        bool hope = _core.Freemap.HeldCount > 0 || _core.Group.Removals.Count > 0 || _core.HasDueRemovals;
+        return hope ? Errno.NeedFlush : removal ? Errno.None : Errno.NoSpc;
+    }
+
+    // ------------------------------------------------------------------ inodes in memory
+
+    /// <summary>The live object in memory, loaded if need be; null if it does not exist.</summary>
+    Inode? Live(BTreeCursor cursor, Vnode vnode)
+    {
+        if (_live.TryGetValue((vnode.PfsId, vnode.ObjId), out Inode? inode)) return inode.IsDead ? null : inode;
+        if (!_inodes.TryInode(cursor, vnode.PfsId, vnode.ObjId, Tid.Max, out InodeOndisk data)) return null;
+        inode = new Inode(vnode.PfsId, vnode.ObjId) { Data = data, ChangedGroup = _core!.OpenGroup - 1 };
+        _live.Add((vnode.PfsId, vnode.ObjId), inode);
+        return inode;
+    }
+
+    /// <summary>The object's record is to be replaced when the group closes; room for that is promised.</summary>
+    void MarkDirty(Inode inode)
+    {
+        inode.ChangedGroup = _core!.OpenGroup;
+        if (inode.IsDirty && !inode.OnlyTimesDirty) return;
+        inode.OnlyTimesDirty = false;
+        inode.IsDirty = true;
+        EnterDirtyList(inode);
+    }
+
+    void EnterDirtyList(Inode inode)
+    {
+        if (inode.InDirtyList) return;
+        inode.InDirtyList = true;
+        _dirty.Add(inode);
+        _core!.Promise(3);
+        _promisedBytes += HammerConst.NodeBytes + 128;
+        _core.NoteChange();
+    }
+
+    /// <summary>
+    /// Sets times of a change of content. With our mark this is a new version (W12); without it HAMMER's rule holds:
+    /// mtime in place, ctime untouched.
+    /// </summary>
+    void TouchContent(Inode inode)
+    {
+        ulong now = _core!.Records.NowMicros;
+        inode.Data.Mtime = now;
+        if (TimesAreHistory(inode.PfsId))
+        {
+            inode.Data.Ctime = now;
+            MarkDirty(inode);
+            return;
+        }
+        inode.ChangedGroup = _core.OpenGroup;
+        if (inode.IsDirty) return;
+        inode.IsDirty = true;
+        inode.OnlyTimesDirty = true;
+        EnterDirtyList(inode);
+    }
+
+    bool TimesAreHistory(int pfsId)
+    {
+        if (_options.Times == TimesRule.Ctime) return false;
+        PfsState pfs = PfsOf(pfsId);
+        return pfs.Exists && PfsMark.HasTimes(in pfs.Data);
+    }
+
+    bool IsNoHistory(Inode inode) => _options.NoHistory
+        || (inode.Data.Uflags & (InodeOndisk.UfNoHistory | InodeOndisk.SfNoHistory)) != 0;
+
+    /// <summary>Forgets an object that nothing keeps in memory.</summary>
+    void DropIfIdle(Inode inode)
+    {
+        if (inode.OpenCount == 0 && !inode.IsDirty && !inode.HasBlocks && !inode.InDirtyList && !inode.IsDestroying)
+            _live.Remove((inode.PfsId, inode.ObjId));
+    }
+
+    // ------------------------------------------------------------------ at the close of a group
+
+    /// <summary>Brings all dirty blocks and inodes into the B-Tree; under the exclusive lock.</summary>
+    void CloseDirty()
+    {
+        BTreeCursor cursor = RentCursor();
+        foreach (Inode inode in _dirty)
+        {
+            inode.InDirtyList = false;
+            if (!inode.IsDead)
+            {
+                WriteBlocks(cursor, inode);
+                WriteInode(cursor, inode);
+            }
+            DropIfIdle(inode);
+        }
+        _dirty.Clear();
+        _promisedBytes = 0;
+        ReturnCursor(cursor);
+    }
+
+    /// <summary>Replaces the inode record by the present values.</summary>
+    void WriteInode(BTreeCursor cursor, Inode inode)
+    {
+        if (!inode.IsDirty) return;
+        inode.IsDirty = false;
+        if (!cursor.SeekAsOf(RecordKey.Inode(inode.PfsId, inode.ObjId), Tid.Max))
+            throw new InvariantException($"broken invariant: live object {inode.ObjId:x16} of PFS {inode.PfsId} has "
+                + "an inode record");
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<InodeOndisk>(in inode.Data));
+        if (inode.OnlyTimesDirty)
+        {
+            inode.OnlyTimesDirty = false;
+            _core!.Records.PatchMeta(cursor.Elm.Data.Add(InodeOndisk.MtimeAt), bytes[InodeOndisk.MtimeAt..]);
+            return;
+        }
+        Errno e = _core!.Records.ReplaceMeta(cursor, bytes, IsNoHistory(inode));
+        if (e.IsError) throw new InvariantException($"broken invariant: promised space for an inode ({e})");
+    }
+
+    /// <summary>Changes the count of live inodes shown by statfs.</summary>
+    void CountInodes(long delta) =>
+        _core!.Writer.ModifyHeader(VolumeOndisk.StatInodesAt, 8).StatInodes += delta;
+
+    // ------------------------------------------------------------------ PFS records
+
+    /// <summary>Replaces a PFS record physically (W13); the caller holds the exclusive lock.</summary>
+    void StorePfsLocked(int pfsId, in PseudofsData data)
+    {
+        BTreeCursor cursor = RentCursor();
+        try
+        {
+            if (cursor.SeekAsOf(RecordKey.Pfs(pfsId), Tid.Max))
+            {
+                ulong create = cursor.Elm.Base.CreateTid;
+                if (data.IsSlave && create != _core!.Group.Tid)
+                {
+                    PfsState old = PfsOf(pfsId);
+                    lock (_slaveEnds) _slaveEnds.TryAdd(pfsId, SlaveEndStored(in old));
+                }
+                _core!.Records.RemovePhysically(cursor);
+            }
+            BaseElm key = RecordKey.Pfs(pfsId);
+            key.ObjType = ObjType.Directory;
+            Errno e = _core!.Records.InsertMeta(key, MemoryMarshal.AsBytes(new ReadOnlySpan<PseudofsData>(in data)));
+            if (e.IsError) throw new InvariantException($"broken invariant: space for a PFS record ({e})");
+            _core.NoteChange();
+        }
+        finally
+        {
+            ReturnCursor(cursor);
+            lock (_pfsStates) _pfsStates.Remove(pfsId);
+        }
+    }
+
+    static ulong SlaveEndStored(in PfsState state) => state.Exists && state.Data.IsSlave ? state.Data.SyncEndTid : 1;
+}

@@ -1,0 +1,288 @@
+using System;
+using NasCore.BTree;
+using NasCore.Objects;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+
+namespace NasCore;
+
+/// <summary>Attributes, truncation, holes.</summary>
+public sealed partial class HammerFs
+{
+    /// <summary>Data records removed in one hold of the lock by a truncation.</summary>
+    const int TruncatePieceRecords = 200;
+
+    ref struct SetAttrArg
+    {
+        public Vnode Vnode;
+        public AttrRequest Request;
+        public FileAttr Attr;
+    }
+
+    public Errno SetAttr(Vnode vnode, in AttrRequest request, Caller caller, out FileAttr attr)
+    {
+        var arg = new SetAttrArg { Vnode = vnode, Request = request };
+        Errno e = Mutate(48, ref arg, SetAttrLocked);
+        attr = arg.Attr;
+        return e;
+    }
+
+    Errno SetAttrLocked(BTreeCursor cursor, ref SetAttrArg arg)
+    {
+        if (IsReadOnlyView(arg.Vnode)) return Errno.RoFs;
+        Inode? inode = Live(cursor, arg.Vnode);
+        if (inode is null) return Errno.NoEnt;
+        ref AttrRequest r = ref arg.Request;
+        bool flagsOnly = (r.Change & ~(AttrChange.Uflags | AttrChange.Ctime)) == 0;
+        if (!flagsOnly && (inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
+        // Lowering attributes must stay possible on a full disk, or nothing could be emptied.
+        Errno e = CheckSpace(HammerConst.XBufferBytes, removal: true);
+        if (e.IsError) return e;
+        if (r.Change.HasFlag(AttrChange.Size))
+        {
+            e = Resize(cursor, inode, r.Size);
+            if (e.IsError) return e;
+        }
+        SetAttrFields(inode, in r);
+        FillAttr(arg.Vnode, in inode.Data, out arg.Attr);
+        return Errno.None;
+    }
+
+    void SetAttrFields(Inode inode, in AttrRequest r)
+    {
+        ref InodeOndisk d = ref inode.Data;
+        AttrChange c = r.Change;
+        if (c.HasFlag(AttrChange.KillSetId)) KillSetId(inode);
+        if (c.HasFlag(AttrChange.Mode)) d.Mode = (ushort)(r.Mode & 0xFFF);
+        if (c.HasFlag(AttrChange.Uid)) d.UidUuid = InodeOndisk.UuidOf(r.Uid);
+        if (c.HasFlag(AttrChange.Gid)) d.GidUuid = InodeOndisk.UuidOf(r.Gid);
+        if (c.HasFlag(AttrChange.Uflags)) d.Uflags = r.Uflags;
+        if (c.HasFlag(AttrChange.Atime)) d.Atime = r.Atime;
+        if (c.HasFlag(AttrChange.Mtime)) d.Mtime = r.Mtime;
+        const AttrChange versioned = AttrChange.Mode | AttrChange.Uid | AttrChange.Gid | AttrChange.Uflags
+            | AttrChange.Size | AttrChange.Ctime;
+        const AttrChange times = AttrChange.Atime | AttrChange.Mtime;
+        if ((c & versioned) == 0 && (c & times) != 0 && !TimesAreHistory(inode.PfsId))
+        {
+            // HAMMER's rule: times alone are changed in place and make no version.
+            inode.ChangedGroup = _core!.OpenGroup;
+            if (inode.IsDirty) return;
+            inode.IsDirty = true;
+            inode.OnlyTimesDirty = true;
+            EnterDirtyList(inode);
+            return;
+        }
+        if (c == AttrChange.None) return;
+        d.Ctime = c.HasFlag(AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
+        MarkDirty(inode);
+    }
+
+    /// <summary>
+    /// Truncates or extends. Truncation goes from the end backwards in pieces; the stored size falls with each piece
+    /// in the same group (architecture W7), so a crash in between leaves a shorter file, never a wrong one.
+    /// </summary>
+    Errno Resize(BTreeCursor cursor, Inode inode, ulong newSize)
+    {
+        if (inode.Type == ObjType.Directory) return Errno.IsDir;
+        if (inode.Type != ObjType.RegFile) return Errno.Inval;
+        if (newSize > (ulong)SizeMax) return Errno.FBig;
+        long size = (long)newSize, old = (long)inode.Data.Size;
+        if (size < old)
+        {
+            long keep = RoundUpBlock(size);
+            DropBlocks(inode, keep);
+            if (!DeleteFrom(cursor, inode, keep, out long lowest))
+            {
+                inode.Data.Size = (ulong)Math.Max(size, lowest);
+                MarkDirty(inode);
+                return Errno.NeedFlush;
+            }
+            if (size % HammerConst.BlockBytesAt(size) != 0) ZeroTail(cursor, inode, size);
+        }
+        if (size == old) return ResizeTouch(inode);
+        inode.Data.Size = newSize;
+        MarkDirty(inode);
+        return ResizeTouch(inode);
+    }
+
+    Errno ResizeTouch(Inode inode)
+    {
+        TouchContent(inode);
+        return Errno.None;
+    }
+
+    /// <summary>The block that the new end cuts is written again with zeros behind it, if it holds anything.</summary>
+    void ZeroTail(BTreeCursor cursor, Inode inode, long size)
+    {
+        int blockBytes = HammerConst.BlockBytesAt(size);
+        long fileBase = size - size % blockBytes;
+        bool dirty = inode.Blocks is not null && inode.Blocks.ContainsKey(fileBase);
+        if (!dirty && !HasData(cursor, inode, fileBase, blockBytes)) return;
+        DirtyBlock block = LoadBlock(cursor, inode, fileBase);
+        ZeroIn(block, (int)(size - fileBase), block.Bytes);
+    }
+
+    static bool HasData(BTreeCursor cursor, Inode inode, long fileBase, int bytes)
+    {
+        ExtentPlan plan = default;
+        FileReader.Plan(cursor, inode.PfsId, inode.ObjId, Tid.Max, fileBase, bytes, ref plan);
+        return plan.Count > 0;
+    }
+
+    static void ZeroIn(DirtyBlock block, int from, int to)
+    {
+        for (int at = from; at < to;)
+        {
+            int inPiece = at % HammerConst.BufferBytes;
+            int n = Math.Min(to - at, HammerConst.BufferBytes - inPiece);
+            block.Pieces[at / HammerConst.BufferBytes].Span.Slice(inPiece, n).Clear();
+            at += n;
+        }
+    }
+
+    /// <summary>
+    /// Deletes live data records with a base at or above a block boundary, last first. False when the piece was used
+    /// up; lowest is then the end of what is left.
+    /// </summary>
+    bool DeleteFrom(BTreeCursor cursor, Inode inode, long from, out long lowest)
+    {
+        lowest = from;
+        BaseElm end = RecordKey.Data(inode.PfsId, inode.ObjId, long.MaxValue);
+        end.CreateTid = Tid.Max;
+        bool noHistory = IsNoHistory(inode);
+        int done = 0;
+        for (bool more = cursor.SeekLastBefore(in end); more;)
+        {
+            LeafElm elm = cursor.Elm;
+            if (elm.Base.Localization != end.Localization || elm.Base.ObjId != inode.ObjId
+                || elm.Base.RecType != RecType.Data || elm.Base.Key <= from) return true;
+            if (elm.Base.DeleteTid != 0 || elm.Base.Key - elm.DataLen < from)
+            {
+                more = cursor.Prev();
+                continue;
+            }
+            if (done == TruncatePieceRecords || !_core!.HasCredits(8))
+            {
+                lowest = elm.Base.Key;
+                return false;
+            }
+            done++;
+            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.Prev();
+        }
+        return true;
+    }
+
+    ref struct FallocateArg
+    {
+        public Vnode Vnode;
+        public FallocateKind Kind;
+        public long Offset, End;
+    }
+
+    public Errno Fallocate(Vnode vnode, FallocateKind kind, ulong offset, ulong length)
+    {
+        if (length == 0) return Errno.Inval;
+        if (offset > (ulong)SizeMax || length > (ulong)SizeMax - offset) return Errno.FBig;
+        var arg = new FallocateArg { Vnode = vnode, Kind = kind, Offset = (long)offset, End = (long)(offset + length) };
+        return Mutate(64, ref arg, FallocateLocked);
+    }
+
+    Errno FallocateLocked(BTreeCursor cursor, ref FallocateArg arg)
+    {
+        if (IsReadOnlyView(arg.Vnode)) return Errno.RoFs;
+        Inode? inode = Live(cursor, arg.Vnode);
+        if (inode is null) return Errno.NoEnt;
+        if (inode.Type == ObjType.Directory) return Errno.IsDir;
+        if (inode.Type != ObjType.RegFile) return Errno.NoDev;
+        if ((inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
+        bool punch = arg.Kind == FallocateKind.PunchHole;
+        Errno e = CheckSpace(2L * HammerConst.XBufferBytes, removal: punch);
+        if (e.IsError) return e;
+        bool zeroes = arg.Kind is FallocateKind.PunchHole or FallocateKind.ZeroRange
+            or FallocateKind.ZeroRangeKeepSize;
+        if (zeroes)
+        {
+            e = Punch(cursor, inode, arg.Offset, Math.Min(arg.End, (long)inode.Data.Size));
+            if (e.IsError) return e;
+        }
+        bool grows = arg.Kind is FallocateKind.Extend or FallocateKind.ZeroRange;
+        // Differs: a reservation cannot be kept on a medium that never overwrites; the size is all that changes. That
+        // there is room for the whole range now is checked, so that a program learns early.
+        if (arg.Kind is FallocateKind.Extend or FallocateKind.KeepSize)
+        {
+            e = CheckSpace(arg.End - arg.Offset);
+            if (e.IsError) return e;
+        }
+        if (grows && arg.End > (long)inode.Data.Size) inode.Data.Size = (ulong)arg.End;
+        else if (!zeroes) return Errno.None;
+        MarkDirty(inode);
+        TouchContent(inode);
+        return Errno.None;
+    }
+
+    /// <summary>Makes a range read as zeros: whole blocks lose their records, the ends are zeroed in memory.</summary>
+    Errno Punch(BTreeCursor cursor, Inode inode, long from, long to)
+    {
+        if (from >= to) return Errno.None;
+        bool toEnd = to >= (long)inode.Data.Size;
+        long fullFrom = RoundUpBlock(from);
+        long fullTo = toEnd ? RoundUpBlock(to) : to - to % HammerConst.BlockBytesAt(to);
+        if (fullFrom > fullTo)
+        {
+            PunchPart(cursor, inode, from, to);
+            return Errno.None;
+        }
+        if (from < fullFrom) PunchPart(cursor, inode, from, Math.Min(fullFrom, to));
+        if (to > fullTo) PunchPart(cursor, inode, fullTo, to);
+        return PunchBlocks(cursor, inode, fullFrom, fullTo);
+    }
+
+    void PunchPart(BTreeCursor cursor, Inode inode, long from, long to)
+    {
+        int blockBytes = HammerConst.BlockBytesAt(from);
+        long fileBase = from - from % blockBytes;
+        bool dirty = inode.Blocks is not null && inode.Blocks.ContainsKey(fileBase);
+        if (!dirty && !HasData(cursor, inode, fileBase, blockBytes)) return;
+        DirtyBlock block = LoadBlock(cursor, inode, fileBase);
+        ZeroIn(block, (int)(from - fileBase), (int)(to - fileBase));
+    }
+
+    Errno PunchBlocks(BTreeCursor cursor, Inode inode, long from, long to)
+    {
+        if (inode.Blocks is not null)
+        {
+            for (int i = inode.Blocks.Count - 1; i >= 0; i--)
+            {
+                long at = inode.Blocks.GetKeyAtIndex(i);
+                if (at < from || at >= to) continue;
+                GiveBlock(inode.Blocks.GetValueAtIndex(i));
+                inode.Blocks.RemoveAt(i);
+            }
+        }
+        BaseElm end = RecordKey.Data(inode.PfsId, inode.ObjId, to);
+        end.CreateTid = Tid.Max;
+        bool noHistory = IsNoHistory(inode);
+        int done = 0;
+        for (bool more = cursor.SeekLastBefore(in end) ; more;)
+        {
+            LeafElm elm = cursor.Elm;
+            if (elm.Base.Localization != end.Localization || elm.Base.ObjId != inode.ObjId
+                || elm.Base.RecType != RecType.Data || elm.Base.Key <= from) break;
+            if (elm.Base.DeleteTid != 0 || elm.Base.Key - elm.DataLen < from)
+            {
+                more = cursor.Prev();
+                continue;
+            }
+            if (done == TruncatePieceRecords || !_core!.HasCredits(8))
+            {
+                // Punching is repeatable: what is gone already is a hole.
+                MarkDirty(inode);
+                TouchContent(inode);
+                return Errno.NeedFlush;
+            }
+            done++;
+            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.Prev();
+        }
+        return Errno.None;
+    }
+}
