@@ -192,7 +192,8 @@ public sealed partial class HammerFs
                 ref BaseElm at = ref cursor.Elm.Base;
                 if (at.Localization != from.Localization || at.ObjId != dir.ObjId || at.RecType != RecType.DirEntry
                     || at.Key > key) break;
-                if (at.Key == key && at.DeleteTid == 0)
+                // An entry deleted by this very group still occupies its key, as it does in HAMMER.
+                if (at.Key == key && (at.DeleteTid == 0 || at.DeleteTid == _core!.Group.Tid))
                 {
                     if (key == end) return Errno.NoSpc;
                     key++;

@@ -39,9 +39,11 @@ public sealed partial class HammerFs
         Inode? moved = Live(RentedSecond(), TargetOf(in fromEntry));
         if (moved is null) return Errno.NoEnt;
         if ((moved.Data.Uflags & (UfImmutableAny | UfAppendAny | UfNoUnlinkAny)) != 0) return Errno.Perm;
-        if (moved.Type == ObjType.Directory && IsBelow(toDir!, moved)) return Errno.Inval;
         bool exists = FindEntry(cursor, toDir!, arg.ToName, out DirEntryHead toEntry, out e);
         if (e == Errno.NameTooLong) return e;
+        // In the kernel's order: an existing target that must not be replaced comes first.
+        if (exists && arg.Kind.HasFlag(RenameKind.NoReplace)) return Errno.Exist;
+        if (moved.Type == ObjType.Directory && IsBelow(toDir!, moved)) return Errno.Inval;
         LeafElm toElm = cursor.Elm;
         if (arg.Kind.HasFlag(RenameKind.Exchange))
         {
@@ -51,7 +53,6 @@ public sealed partial class HammerFs
                 : RenameExchange(cursor, fromDir!, in fromElm, moved, toDir!, in toElm, other, ref arg);
         }
         if (!exists) return RenameMove(cursor, fromDir!, in fromElm, moved, toDir!, ref arg);
-        if (arg.Kind.HasFlag(RenameKind.NoReplace)) return Errno.Exist;
         return RenameReplace(cursor, fromDir!, in fromElm, moved, toDir!, in toElm, in toEntry, ref arg);
     }
 

@@ -100,6 +100,8 @@ public sealed partial class HammerFs
             if (size % HammerConst.BlockBytesAt(size) != 0) ZeroTail(cursor, inode, size);
         }
         if (size == old) return ResizeTouch(inode);
+        // Growing dirties the block of the old end, as in HAMMER: what lay behind the end becomes zeros for certain.
+        if (size > old && old % HammerConst.BlockBytesAt(old) != 0) ZeroTail(cursor, inode, old);
         inode.Data.Size = newSize;
         MarkDirty(inode);
         return ResizeTouch(inode);
