@@ -90,8 +90,12 @@ sealed partial class MemoryFs
         {
             if (Find(vnode) is not { } node) return Errno.NoEnt;
             if (offset >= node.Size) return Errno.NxIo;
-            while (found < node.Size && node.Chunks.ContainsKey((long)found / ChunkBytes) == hole)
-                found = (found / ChunkBytes + 1) * ChunkBytes;
+            long at = (long)found / ChunkBytes;
+            if (hole)
+                while (node.Chunks.ContainsKey(at)) at++;
+            else
+                at = node.Chunks.Keys.Where(k => k >= at).DefaultIfEmpty(long.MaxValue / ChunkBytes).Min();
+            found = Math.Max(found, (ulong)at * ChunkBytes);
             found = Math.Min(found, node.Size);
             return !hole && found == node.Size ? Errno.NxIo : Errno.None;
         }

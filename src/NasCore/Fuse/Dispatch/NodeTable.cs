@@ -203,6 +203,7 @@ public sealed class NodeTable
         {
             if (!TryRow(node, out int index) || At(index).Parent == 0) return 0;
             ref Row parent = ref At(At(index).Parent - 1);
+            if (parent.Kind == Kind.Free) return 0;
             if (parent.Kind != Kind.Anchor) return NodeOf(At(index).Parent - 1);
             Vnode vnode = VnodeOf(in parent);
             return vnode == _root ? RootNode : (ulong)vnode.ObjId;
@@ -284,7 +285,10 @@ public sealed class NodeTable
     {
         while (true)
         {
+            // A kernel that forgets more than it was told can free a row that has rows below it; those then find
+            // their parent free or taken by another, and only the counts are wrong.
             ref Row row = ref At(index);
+            if (row.Kind == Kind.Free) return;
             row.Count -= Math.Min(count, row.Count);
             if (row.Count > 0) return;
             int parent = row.Parent;
@@ -305,8 +309,8 @@ public sealed class NodeTable
         ref Row row = ref At(index);
         uint hash = HashOf(row.ObjId, row.View, row.Parent, row.Alias);
         ref int link = ref _buckets[hash & (uint)(_buckets.Length - 1)];
-        while (link != index + 1) link = ref At(link - 1).Next;
-        link = row.Next;
+        while (link != 0 && link != index + 1) link = ref At(link - 1).Next;
+        if (link != 0) link = row.Next;
     }
 
     int TakeFree()
