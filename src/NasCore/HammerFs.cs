@@ -150,7 +150,8 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         return vnode.AsOf <= SafeTid(vnode.PfsId);
     }
 
-    /// <summary>The TID up to which a PFS can no longer change: of the last durable group, or the slave's end.</summary>
+    /// <summary>The TID up to which a PFS can no longer change: of the last durable group, or the slave's
+    /// end.</summary>
     ulong SafeTid(int pfsId)
     {
         PfsState state = PfsOf(pfsId);
@@ -349,7 +350,8 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         attr.Atime = attr.Mtime;
     }
 
-    /// <summary>HAMMER's device number of a view: the same on master and slave (mirroring-and-operations 2.3).</summary>
+    /// <summary>HAMMER's device number of a view: the same on master and slave (mirroring-and-operations
+    /// 2.3).</summary>
     public static uint ViewDev(in Guid sharedUuid, ulong asOf)
     {
         uint crc = HammerCrc.Crc32(System.Runtime.InteropServices.MemoryMarshal.AsBytes(

@@ -3,7 +3,8 @@ using System.IO;
 
 namespace NasLinux;
 
-/// <summary>What the kernel lets one set from outside of a FUSE mount, named by its device number (major:minor).</summary>
+/// <summary>What the kernel lets one set from outside of a FUSE mount, named by its device number
+/// (major:minor).</summary>
 public static class FuseConnection
 {
     const string Control = "/sys/fs/fuse/connections";

@@ -5,7 +5,8 @@ using NasCore.Primitives;
 
 namespace NasCore.BTree;
 
-/// <summary>One step of a descent: the node, the element followed or stood at, and the node's inherited bounds.</summary>
+/// <summary>One step of a descent: the node, the element followed or stood at, and the node's inherited
+/// bounds.</summary>
 public struct CursorLevel
 {
     public HammerOff Node;
@@ -279,7 +280,8 @@ public sealed class BTreeCursor
             ? BaseElm.Compare(in node.Base(node.Count - 1), in level.Right) >= 0
             : BaseElm.Compare(in node.Base(node.Count), in level.Right) > 0;
         if (leftBad || rightBad)
-            throw new HammerMediumException(node.Off, "B-Tree node holds keys outside the bounds that its parent gives");
+            throw new HammerMediumException(node.Off,
+                "B-Tree node holds keys outside the bounds that its parent gives");
     }
 
     /// <summary>Loads the element stood at, moving right over ends of leaves and empty leaves.</summary>

@@ -83,7 +83,8 @@ public sealed class NodeStore(BufferCache cache, uint version)
         {
             BaseElm.BTypeLeaf when node.Count is >= 0 and <= HammerConst.LeafElmsMax => null,
             BaseElm.BTypeInternal when node.Count is >= 1 and <= HammerConst.InternalElmsMax => null,
-            BaseElm.BTypeLeaf or BaseElm.BTypeInternal => $"B-Tree node of type {(char)node.Type} with count {node.Count}",
+            BaseElm.BTypeLeaf or BaseElm.BTypeInternal =>
+                $"B-Tree node of type {(char)node.Type} with count {node.Count}",
             _ => $"B-Tree node of unknown type {node.Type:x2}",
         };
     }

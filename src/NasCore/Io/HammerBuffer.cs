@@ -38,7 +38,8 @@ public sealed class HammerBuffer
 
     /// <summary>Bit per 4 KiB: the node there has been verified since it was loaded.</summary>
     public byte NodesVerified { get; internal set; }
-    /// <summary>Bit per 4 KiB: the node there was changed and its CRC is to be made when the buffer is written.</summary>
+    /// <summary>Bit per 4 KiB: the node there was changed and its CRC is to be made when the buffer is
+    /// written.</summary>
     internal byte NodesNeedCrc { get; set; }
     /// <summary>Bit per 4 KiB: the open group has logged the node there, or made it.</summary>
     internal byte NodesLogged { get; set; }

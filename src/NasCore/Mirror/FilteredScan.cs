@@ -28,8 +28,8 @@ public struct ScanItem
 /// element is the first, and ends at the node's right bound if it is the last, so gaps between bounds belong to it.
 ///
 /// No lock is held between fills, and no place in the tree is kept: a fill ends at a border of a leaf or of a skip and
-/// the next one goes down to that key again, now with the filter at every step. So whatever the tree becomes between, no
-/// key is met twice and none is missed, and an unchanged tree gives the same items however it is cut.
+/// the next one goes down to that key again, now with the filter at every step. So whatever the tree becomes between,
+/// no key is met twice and none is missed, and an unchanged tree gives the same items however it is cut.
 /// </summary>
 public sealed class FilteredScan
 {

@@ -17,7 +17,8 @@ public enum MirrorItemKind
 }
 
 /// <summary>
-/// A filtered scan of a PFS (mirroring-and-operations 4.3). No lock is held between calls. Trouble with the metadata is a
+/// A filtered scan of a PFS (mirroring-and-operations 4.3). No lock is held between calls. Trouble with the metadata
+/// is a
 /// <see cref="HammerMediumException"/>.
 /// </summary>
 public interface IMirrorScan : IDisposable
@@ -32,7 +33,8 @@ public interface IMirrorScan : IDisposable
     /// <summary>Exclusive.</summary>
     ref readonly BaseElm SkipEnd { get; }
     /// <summary>
-    /// Reads the data of a Rec, Leaf.DataLen bytes; false if they fail their CRC or cannot be read (the span then holds what could be read).
+    /// Reads the data of a Rec, Leaf.DataLen bytes; false if they fail their CRC or cannot be read (the span then
+    /// holds what could be read).
     /// </summary>
     bool ReadData(Span<byte> destination);
     /// <summary>B-Tree nodes looked at so far.</summary>

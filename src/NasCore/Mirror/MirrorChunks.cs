@@ -7,8 +7,8 @@ namespace NasCore.Mirror;
 
 /// <summary>
 /// Splits a range of TIDs into batches of about equal work (mirroring-and-operations 3.7): every batch is a complete
-/// pass over the keys, ends with SYNC and so is a place from which a broken transfer goes on. The work is estimated by a scan
-/// without data into 2^20 equal spans of TIDs.
+/// pass over the keys, ends with SYNC and so is a place from which a broken transfer goes on. The work is estimated by
+/// a scan without data into 2^20 equal spans of TIDs.
 /// </summary>
 public sealed class MirrorChunks
 {
@@ -17,8 +17,8 @@ public sealed class MirrorChunks
     readonly MirrorRange _range;
     readonly long[] _bytes = new long[Buckets];
 
-    // Differs: the spans begin where TIDs begin, at 2^32; the original spreads a full mirror's from 1 and so has no more
-    // than a handful that are not empty on a young volume.
+    // Differs: the spans begin where TIDs begin, at 2^32; the original spreads a full mirror's from 1 and so has no
+    // more than a handful that are not empty on a young volume.
     public MirrorChunks(MirrorRange range) =>
         _range = range.End > Tid.Initial ? range with { Begin = Math.Max(range.Begin, Tid.Initial - 1) } : range;
 

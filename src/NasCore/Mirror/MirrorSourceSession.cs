@@ -7,11 +7,13 @@ using NasCore.Primitives;
 namespace NasCore.Mirror;
 
 /// <summary>
-/// The source's side of a mirror: sends batches until there is no more to send, or for ever (mirroring-and-operations 3.5).
+/// The source's side of a mirror: sends batches until there is no more to send, or for ever (mirroring-and-operations
+/// 3.5).
 ///
-/// One batch in dialect B, two-way: ident header out; target's header in, its sync_end_tid is where we start; range header out;
-/// records; SYNC, or IDLE if the range is empty; UPDATE in. Dialect A leaves out the ident. One-way reads nothing. TERM ends the stream.
-/// Nothing is remembered between batches but, one-way, the end of the last one: where to go on is always what the target says.
+/// One batch in dialect B, two-way: ident header out; target's header in, its sync_end_tid is where we start; range
+/// header out; records; SYNC, or IDLE if the range is empty; UPDATE in. Dialect A leaves out the ident. One-way reads
+/// nothing. TERM ends the stream. Nothing is remembered between batches but, one-way, the end of the last one: where
+/// to go on is always what the target says.
 /// </summary>
 public sealed class MirrorSourceSession
 {
@@ -36,9 +38,11 @@ public sealed class MirrorSourceSession
     }
 
     /// <summary>
-    /// Runs to the end. Returns when everything is sent, the target ended the conversation, or stop was asked for between batches.
+    /// Runs to the end. Returns when everything is sent, the target ended the conversation, or stop was asked for
+    /// between batches.
     /// </summary>
-    /// <exception cref="MirrorRefusedException">This pair cannot be mirrored; nothing was sent of the batch.</exception>
+    /// <exception cref="MirrorRefusedException">This pair cannot be mirrored; nothing was sent of the
+    /// batch.</exception>
     /// <exception cref="MirrorStreamException">The target's answers are not acceptable.</exception>
     /// <exception cref="System.IO.IOException">The link broke.</exception>
     public void Run(CancellationToken stop)

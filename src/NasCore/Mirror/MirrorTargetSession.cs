@@ -6,8 +6,9 @@ using NasCore.Primitives;
 namespace NasCore.Mirror;
 
 /// <summary>
-/// The target's side of a mirror: takes batches until TERM (mirroring-and-operations 3.5). The peer is not trusted: every record
-/// has been checked by the reader, the order of keys and of record types is checked here, what the PFS says of itself in the target.
+/// The target's side of a mirror: takes batches until TERM (mirroring-and-operations 3.5). The peer is not trusted:
+/// every record has been checked by the reader, the order of keys and of record types is checked here, what the PFS
+/// says of itself in the target.
 /// </summary>
 public sealed class MirrorTargetSession
 {
@@ -24,8 +25,8 @@ public sealed class MirrorTargetSession
 
     /// <param name="channel">Read only, or full duplex in two-way mode.</param>
     /// <param name="open">
-    /// Called once, with the source's first header (dialect A, two-way: an empty one): may create a missing slave PFS, or refuse
-    /// by <see cref="MirrorRefusedException"/>.
+    /// Called once, with the source's first header (dialect A, two-way: an empty one): may create a missing slave PFS,
+    /// or refuse by <see cref="MirrorRefusedException"/>.
     /// </param>
     public MirrorTargetSession(IByteChannel channel, Func<PseudofsData, IMirrorTarget> open, MirrorOptions options,
         MirrorWatcher? watcher = null)
@@ -162,7 +163,8 @@ public sealed class MirrorTargetSession
             var plan = new MirrorPlan.SlaveAhead(own.SyncEndTid, _range.End);
             throw new MirrorRefusedException(plan, plan.Sentence);
         }
-        if (_range.End >= Tid.AllocLimit) throw _reader.Error($"the range ends at {Tid.Format(_range.End)}: no such TID");
+        if (_range.End >= Tid.AllocLimit) throw _reader.Error(
+            $"the range ends at {Tid.Format(_range.End)}: no such TID");
         Store(_target.Begin(_range));
         _begun = true;
         _watcher.ScanBegins(_range);

@@ -28,7 +28,8 @@ public sealed class InodeReader(NodeStore nodes, Func<HammerOff> root, RecordRea
     public InodeOndisk InodeData(in LeafElm elm)
     {
         if (elm.DataLen != InodeOndisk.Bytes || elm.DataOffset == 0)
-            throw new HammerMediumException(elm.Data, $"inode record {elm.Base} has {elm.DataLen} bytes of data, not 128");
+            throw new HammerMediumException(elm.Data,
+                $"inode record {elm.Base} has {elm.DataLen} bytes of data, not 128");
         using BufferRef data = records.Pin(in elm);
         InodeOndisk inode = MemoryMarshal.Read<InodeOndisk>(data.Bytes(InodeOndisk.Bytes));
         if ((inode.CapFlags & InodeOndisk.CapHashMask) > InodeOndisk.CapHashAlg1)

@@ -3,7 +3,8 @@ using NasCore.Primitives;
 
 namespace NasCore.Objects;
 
-/// <summary>Keys of the records of an object (on-disk-format 5.1). Localization types as each record type wants.</summary>
+/// <summary>Keys of the records of an object (on-disk-format 5.1). Localization types as each record type
+/// wants.</summary>
 public static class RecordKey
 {
     public static BaseElm Inode(int pfsId, long objId) => new()

@@ -20,7 +20,8 @@ public sealed class RecordReader(VolumeSet volumes, BufferCache cache)
         HammerOff off = elm.Data;
         int len = elm.DataLen;
         if (len is < 0 or > HammerConst.ExtentBytesMax)
-            throw new HammerMediumException(off, $"record {elm.Base} has {len} bytes of data, at most 65536 are possible");
+            throw new HammerMediumException(off,
+                $"record {elm.Base} has {len} bytes of data, at most 65536 are possible");
         if (len == 0 || off.IsNull) return;
         bool zoneGood = elm.Base.RecType is RecType.Data or RecType.Db
             ? off.Zone is Zone.LargeData or Zone.SmallData

@@ -29,7 +29,8 @@ public sealed class FifoGeometry
         long bytes = end.ShortOffset;
         if (end.Zone != Zone.Undo || end.VolNo != 0 || bytes == 0 || bytes % HammerConst.BigBlockBytes != 0
             || bytes / HammerConst.BigBlockBytes > HammerConst.UndoBigBlocksMax)
-            throw new HammerFormatException($"{volumes.Root.Device.Name}: the end of the UNDO FIFO in the volume header "
+            throw new HammerFormatException(
+                $"{volumes.Root.Device.Name}: the end of the UNDO FIFO in the volume header "
                 + $"is {end}, which is not a whole number of 1 to 128 big-blocks");
         var blocks = new HammerOff[bytes / HammerConst.BigBlockBytes];
         for (int i = 0; i < blocks.Length; i++)
@@ -44,7 +45,8 @@ public sealed class FifoGeometry
         return new FifoGeometry(blocks, bytes);
     }
 
-    /// <summary>Byte position of a zone-3 index from the header; the end counts as the start. Error if beyond.</summary>
+    /// <summary>Byte position of a zone-3 index from the header; the end counts as the start. Error if
+    /// beyond.</summary>
     public long Position(ulong zone3, string what)
     {
         var off = new HammerOff(zone3);

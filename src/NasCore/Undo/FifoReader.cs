@@ -30,7 +30,8 @@ public sealed class FifoReader(VolumeSet volumes, FifoGeometry geometry)
     /// <summary>Reason of the last failure.</summary>
     public string Problem { get; private set; } = "";
 
-    /// <summary>The record that starts at a position; false with <see cref="Problem"/> if it is not a good one.</summary>
+    /// <summary>The record that starts at a position; false with <see cref="Problem"/> if it is not a good
+    /// one.</summary>
     public bool TryAt(long position, out FifoRecord record)
     {
         record = default;

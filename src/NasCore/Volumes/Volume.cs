@@ -63,7 +63,8 @@ public sealed class Volume
             throw new HammerFormatException($"{name}: a HAMMER volume of opposite byte order, which is not supported");
         if (h.Signature != VolumeOndisk.SignatureValue)
             throw new HammerFormatException(
-                $"{name}: not a HAMMER volume (signature {h.Signature:x16}, expected {VolumeOndisk.SignatureValue:x16})");
+                $"{name}: not a HAMMER volume "
+                + $"(signature {h.Signature:x16}, expected {VolumeOndisk.SignatureValue:x16})");
         if (h.FsType != VolumeOndisk.HammerFsType)
             throw new HammerFormatException($"{name}: unknown file system type {h.FsType} in the volume header");
         if (h.VolNo is < 0 or >= HammerConst.VolumesMax)
@@ -79,7 +80,8 @@ public sealed class Volume
             throw new HammerFormatException($"{name}: the areas in the volume header are out of order "
                 + $"(boot {h.BotBeg}, memory log {h.MemBeg}, buffers {h.BufBeg} to {h.BufEnd})");
         if (h.BufEnd > Device.Length)
-            throw new HammerFormatException($"{name}: the volume ends at byte {h.BufEnd}, the device at {Device.Length}: "
+            throw new HammerFormatException(
+                $"{name}: the volume ends at byte {h.BufEnd}, the device at {Device.Length}: "
                 + "it is truncated, or a smaller copy of the original device");
         if (h.BufEnd - h.BufBeg > (long)HammerOff.ShortMask)
             throw new HammerFormatException($"{name}: the buffer area is larger than the format allows");

@@ -129,7 +129,8 @@ public sealed class VolumeSet : IBufferStore, IDisposable
             throw new HammerMediumException(off, $"address on volume {off.VolNo}, which does not exist");
         long at = off.ShortOffset;
         if (at > volume.BufEnd - volume.BufBeg - bytes)
-            throw new HammerMediumException(off, $"address range of {bytes} bytes beyond the end of volume {off.VolNo}");
+            throw new HammerMediumException(off,
+                $"address range of {bytes} bytes beyond the end of volume {off.VolNo}");
         deviceOffset = volume.BufBeg + at;
         return volume;
     }

@@ -6,7 +6,8 @@ using NasCore.Mirror;
 
 namespace NasCore.Tests.Mirror;
 
-/// <summary>Two ends of a link in memory; the link breaks after a number of bytes from A to B, or from B to A.</summary>
+/// <summary>Two ends of a link in memory; the link breaks after a number of bytes from A to B, or from B to
+/// A.</summary>
 sealed class DuplexPipe
 {
     readonly object _lock = new();

@@ -246,7 +246,8 @@ public sealed class MirrorSessionTests
             .Run(TestContext.Current.CancellationToken);
         slave.Pfs.SyncEndTid = master.Pfs.SyncEndTid + 1;
         MirrorRefusedException e = Assert.Throws<MirrorRefusedException>(() =>
-            new MirrorTargetSession(new ArrayChannel(channel.Written.ToArray()), _ => slave, new MirrorOptions()).Run());
+            new MirrorTargetSession(
+                new ArrayChannel(channel.Written.ToArray()), _ => slave, new MirrorOptions()).Run());
         Assert.IsType<MirrorPlan.SlaveAhead>(e.Plan);
         Assert.Equal(master.Pfs.SyncEndTid + 1, slave.Pfs.SyncEndTid);
         Assert.Empty(slave.Records);
@@ -265,7 +266,8 @@ public sealed class MirrorSessionTests
         ModelPfs fresh = Slave();
         var watch = new Recorder();
         // Sent again from the start, as to a target whose sync_end_tid was set back.
-        Outcome outcome = Run(master, slave, Options(MirrorDialect.B) with { ForcedBegin = 1 }, new DuplexPipe(), watch);
+        Outcome outcome = Run(master, slave, Options(MirrorDialect.B) with { ForcedBegin = 1 }, new DuplexPipe(),
+            watch);
         Assert.Equal((null, null), (outcome.Source, outcome.Target));
         Assert.Equal(1, watch.BadRecords);
         Assert.Equal(victim, slave.Records.First(r => r.Leaf.Base.ObjId == 4));
@@ -285,7 +287,8 @@ public sealed class MirrorSessionTests
         Exception? error = null;
         var thread = new Thread(() => error = Record.Exception(() =>
             new MirrorSourceSession(pipe.A, master,
-                Options(MirrorDialect.B) with { TimeLimit = TimeSpan.FromSeconds(100) }, time, slow).Run(TestContext.Current.CancellationToken)));
+                Options(MirrorDialect.B) with { TimeLimit = TimeSpan.FromSeconds(100) }, time, slow)
+                .Run(TestContext.Current.CancellationToken)));
         thread.Start();
         Assert.False(new MirrorTargetSession(pipe.B, _ => slave, Options(MirrorDialect.B)).Run());
         thread.Join();

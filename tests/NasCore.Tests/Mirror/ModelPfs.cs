@@ -11,13 +11,14 @@ namespace NasCore.Tests.Mirror;
 /// <summary>One record version of the model, without its PFS id.</summary>
 sealed record ModelRecord(LeafElm Leaf, byte[] Data)
 {
-    internal ModelRecord Deleted(ulong tid) => this with { Leaf = Leaf with { Base = Leaf.Base with { DeleteTid = tid } } };
+    internal ModelRecord Deleted(ulong tid) =>
+        this with { Leaf = Leaf with { Base = Leaf.Base with { DeleteTid = tid } } };
     public override string ToString() => $"{Leaf.Base} del={Leaf.Base.DeleteTid:x16} len={Data.Length}";
 }
 
 /// <summary>
-/// A PFS as a sorted list of record versions: source and target of a mirror as the reference words them, naively. Leaves
-/// of the imagined tree are runs of records; a leaf remembers the highest TID that touched it.
+/// A PFS as a sorted list of record versions: source and target of a mirror as the reference words them, naively.
+/// Leaves of the imagined tree are runs of records; a leaf remembers the highest TID that touched it.
 /// </summary>
 sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirrorTarget
 {
@@ -40,7 +41,8 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
     internal IEnumerable<ModelRecord> Records => _records.Values;
     internal IEnumerable<string> LinesAsOf(ulong tid) => _records.Values
         .Where(r => Tid.Visible(r.Leaf.Base.CreateTid, r.Leaf.Base.DeleteTid, tid))
-        .Select(r => $"{r.Leaf.Base.Localization:x8} {r.Leaf.Base.ObjId:x} {r.Leaf.Base.RecTypeRaw:x} {r.Leaf.Base.Key:x} "
+        .Select(r => $"{r.Leaf.Base.Localization:x8} {r.Leaf.Base.ObjId:x} "
+            + $"{r.Leaf.Base.RecTypeRaw:x} {r.Leaf.Base.Key:x} "
             + $"{r.Leaf.Base.CreateTid:x} {Convert.ToHexString(r.Data)}");
 
     sealed class KeyOrder : IComparer<BaseElm>
@@ -79,7 +81,8 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
 
     internal void RemovePhysically(long objId, long key)
     {
-        foreach (ModelRecord r in _records.Values.Where(r => r.Leaf.Base.ObjId == objId && r.Leaf.Base.Key == key).ToList())
+        foreach (ModelRecord r in _records.Values.Where(r =>
+            r.Leaf.Base.ObjId == objId && r.Leaf.Base.Key == key).ToList())
         {
             _records.Remove(r.Leaf.Base);
             _touched[r.Leaf.Base] = NowTid;
@@ -183,7 +186,8 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
         foreach (ModelRecord r in _records.Values.ToList())
         {
             int fromTrack = BaseElm.Compare(r.Leaf.Base, _track), toKey = BaseElm.Compare(r.Leaf.Base, key);
-            if (fromTrack < 0 || (fromTrack == 0 && !_trackIncluded) || toKey > 0 || (toKey == 0 && !inclusive)) continue;
+            if (fromTrack < 0 || (fromTrack == 0 && !_trackIncluded)) continue;
+            if (toKey > 0 || (toKey == 0 && !inclusive)) continue;
             if (r.Leaf.Base.RecType is RecType.Config or RecType.Snapshot) continue;
             if (r.Leaf.Base.DeleteTid == 0 && r.Leaf.Base.CreateTid < _range.End)
                 _records[r.Leaf.Base] = r.Deleted(_range.End);

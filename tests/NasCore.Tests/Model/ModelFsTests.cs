@@ -38,7 +38,7 @@ public sealed class ModelFsTests
         List<ModelOp> ops = ModelOp.ParseList(GoldenData.Text("v7/basic.ops"));
         Assert.True(ops.Count > 6800);
         ops.Add(new ModelOp(OpKind.SetXattr) { Path = "/\udcff \n\"\\", Other = "user.x", Length = 5, Seed = 7 });
-        ops.Add(new ModelOp(OpKind.Exchange) { Path = "/ü😀", Other = "/b" });
+        ops.Add(new ModelOp(OpKind.Exchange) { Path = "/\u00fc\U0001f600", Other = "/b" });
         Assert.Equal(ops, ModelOp.ParseList(string.Join('\n', ops)));
     }
 
