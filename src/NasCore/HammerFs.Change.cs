@@ -30,7 +30,8 @@ public sealed partial class HammerFs
         try
         {
             if (Health.IsCritical) return Errno.RoFs;
-            if (!_core.HasCredits(nodes)) return Errno.NeedFlush;
+            if (!Credits(nodes)) return Errno.NeedFlush;
+            before = _core.Writer.Changes;
             Errno e = change(cursor, ref arg);
             if (_core.Writer.Changes != before)
             {
@@ -50,6 +51,19 @@ public sealed partial class HammerFs
             _lock.ExitWriteLock();
             ReturnCursor(cursor);
         }
+    }
+
+    /// <summary>
+    /// Credits for an operation (W7). What dirty objects in memory were promised is an estimate from above; when that
+    /// is what fills the group, they enter the tree now, and what they really needed counts instead.
+    /// </summary>
+    bool Credits(int nodes)
+    {
+        if (_core!.HasCredits(nodes)) return true;
+        if (_dirty.Count < 16 || !_core.PromisesWeigh) return false;
+        CloseDirty();
+        _core.DropPromises();
+        return _core.HasCredits(nodes);
     }
 
     // ------------------------------------------------------------------ space (W10)
@@ -162,6 +176,7 @@ public sealed partial class HammerFs
             DropIfIdle(inode);
         }
         _dirty.Clear();
+        _relieveAt = 0;
         _promisedBytes = 0;
         ReturnCursor(cursor);
     }

@@ -22,6 +22,9 @@ public sealed partial class HammerFs
     /// <summary>Pieces of 16 KiB that hold dirty blocks.</summary>
     int _dirtyPieces;
 
+    /// <summary>Where the next relief of dirty blocks begins in the list of dirty objects.</summary>
+    int _relieveAt;
+
     int DirtyPiecesMax => Math.Max(64, _cache.Capacity / 4);
 
     ref struct WriteArg
@@ -330,7 +333,14 @@ public sealed partial class HammerFs
     /// <summary>When dirty blocks use up their memory, the oldest inodes' blocks get their extents now.</summary>
     void RelieveDirtyBlocks(BTreeCursor cursor)
     {
-        for (int i = 0; i < _dirty.Count && _dirtyPieces > DirtyPiecesMax; i++) WriteBlocks(cursor, _dirty[i]);
+        if (_dirtyPieces <= DirtyPiecesMax) return;
+        // A quarter at a time, going round, so that a write pays for its own blocks only.
+        int goal = DirtyPiecesMax * 3 / 4;
+        for (int i = 0; i < _dirty.Count && _dirtyPieces > goal; i++)
+        {
+            if (_relieveAt >= _dirty.Count) _relieveAt = 0;
+            WriteBlocks(cursor, _dirty[_relieveAt++]);
+        }
     }
 
     /// <summary>Gives every dirty block of an inode its extent and record.</summary>

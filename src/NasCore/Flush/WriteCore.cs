@@ -125,6 +125,16 @@ public sealed class WriteCore : IDisposable
         _pendingUndo += nodes * 4700L;
     }
 
+    /// <summary>True if promises, not real changes, are a good part of what fills the group.</summary>
+    public bool PromisesWeigh => _pendingNodes > _cache.Capacity / 16 || _pendingUndo > _log.Geometry.Bytes / 32;
+
+    /// <summary>The front end has brought everything it was promised room for into the tree.</summary>
+    public void DropPromises()
+    {
+        _pendingNodes = 0;
+        _pendingUndo = 0;
+    }
+
     int _pendingNodes;
     long _pendingUndo;
 
@@ -267,8 +277,7 @@ public sealed class WriteCore : IDisposable
         {
             CloseRemovals();
             OnClose?.Invoke();
-            _pendingNodes = 0;
-            _pendingUndo = 0;
+            DropPromises();
             Volatile.Write(ref _openedAt, 0);
             if (_writer.IsClean)
             {
