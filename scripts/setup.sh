@@ -10,7 +10,7 @@ packages_of() {
         build) echo ca-certificates git make ;;
         aot) echo clang lld zlib1g-dev ;;
         arm64) echo clang lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross zlib1g-dev:arm64 ;;
-        test) echo zstd qemu-user-static attr acl rsync git tar util-linux mount procps iproute2 nftables \
+        test) echo zstd qemu-user-static attr acl rsync git tar util-linux mount procps iproute2 nftables python3 \
             smbclient samba fio stress-ng dbench openssh-server openssh-client ;;
         demo) echo attr acl rsync util-linux mount procps tar ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;

@@ -48,7 +48,8 @@ public sealed partial class HammerFs
             key++;
             if (n == 0 || !cursor.SeekAsOf(XattrFormat.Key(vnode.PfsId, vnode.ObjId, key), vnode.AsOf))
                 throw new HammerMediumException(cursor.Elm.Data,
-                    $"extended attribute of object {vnode.ObjId:x16}: {valueBytes - at} bytes of the value are missing");
+                    $"extended attribute of object {vnode.ObjId:x16}: "
+                    + $"{valueBytes - at} bytes of the value are missing");
         }
         return Errno.None;
     }

@@ -117,9 +117,6 @@ public interface IDirSink
     bool Add(ReadOnlySpan<byte> name, Vnode child, ObjType type, long nextCookie);
 }
 
-/// <summary>Called once a flush group is durable, or the mount has failed; never under a file system lock.</summary>
-public delegate void DurableCallback(object? state, Errno result);
-
 /// <summary>
 /// What a mounted file system can do. Implemented by HammerFs; the FUSE dispatcher, the control socket and the
 /// tests talk to nothing else. Every method is safe for concurrent callers and never waits for a flush, unless its

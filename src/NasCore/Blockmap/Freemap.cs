@@ -260,7 +260,8 @@ public sealed class Freemap
         using BufferRef buffer = _cache.Get(at);
         Layer1Ondisk entry = MemoryMarshal.Read<Layer1Ondisk>(buffer.Bytes(32));
         if (!HammerCrc.Layer1Matches(_version, in entry))
-            throw new HammerMediumException(at, $"freemap layer 1 entry with a wrong CRC (stored {entry.Layer1Crc:x8})");
+            throw new HammerMediumException(at,
+                $"freemap layer 1 entry with a wrong CRC (stored {entry.Layer1Crc:x8})");
         return entry;
     }
 

@@ -88,7 +88,8 @@ public sealed class WriteCore : IDisposable
 
     /// <summary>Brings dirty blocks and inodes into the tree; called under the exclusive lock at each close.</summary>
     public Action? OnClose { get; set; }
-    /// <summary>Work in bounded pieces that the flusher does when a group has become durable; true if more is left.</summary>
+    /// <summary>Work in bounded pieces that the flusher does when a group has become durable; true if more is
+    /// left.</summary>
     public Func<bool>? OnDurable { get; set; }
     /// <summary>True if the front end holds changes that are not in the tree yet; asked under the lock.</summary>
     public Func<bool>? HasPending { get; set; }
@@ -118,7 +119,8 @@ public sealed class WriteCore : IDisposable
         return _tids.PoolLeft > 16;
     }
 
-    /// <summary>What the front end's dirty blocks and inodes will need at the close, promised by it (W7, W10).</summary>
+    /// <summary>What the front end's dirty blocks and inodes will need at the close, promised by it (W7,
+    /// W10).</summary>
     public void Promise(int nodes)
     {
         _pendingNodes += nodes;
@@ -248,7 +250,8 @@ public sealed class WriteCore : IDisposable
         }
     }
 
-    /// <summary>Flushes until everything done before the call is durable; for callers without a flusher thread.</summary>
+    /// <summary>Flushes until everything done before the call is durable; for callers without a flusher
+    /// thread.</summary>
     public void FlushAll()
     {
         long goal = OpenGroup;
@@ -346,7 +349,8 @@ public sealed class WriteCore : IDisposable
     /// <summary>A cursor for a caller that holds the lock.</summary>
     public BTreeCursor Cursor() => new(_nodes, () => new HammerOff(_volumes.Root.Header.BTreeRoot));
 
-    /// <summary>Allocation positions go into the header, under UNDO, with good CRCs (on-disk-format 8.2 step 3).</summary>
+    /// <summary>Allocation positions go into the header, under UNDO, with good CRCs (on-disk-format 8.2 step
+    /// 3).</summary>
     void CloseHeader()
     {
         ref VolumeOndisk header = ref _writer.ModifyHeader(VolumeOndisk.BlockmapAt, VolumeOndisk.BlockmapArrayBytes);

@@ -26,7 +26,8 @@ public sealed class MetaWriter(VolumeSet volumes, BufferCache cache, UndoLog log
     /// <summary>Buffers that the open group has changed.</summary>
     public int DirtyCount => _dirtyMeta.Count + _dirtyData.Count;
     public bool HeaderDirty { get; private set; }
-    /// <summary>Counts up with every change: tells whether an operation that failed had begun to change anything.</summary>
+    /// <summary>Counts up with every change: tells whether an operation that failed had begun to change
+    /// anything.</summary>
     public long Changes { get; private set; }
     public bool IsClean => DirtyCount == 0 && !HeaderDirty && !log.HasRecords;
 

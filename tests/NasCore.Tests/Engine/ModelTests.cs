@@ -45,7 +45,8 @@ public sealed class ModelTests
         driver.AssertSound($"seed {seed} version {version}");
     }
 
-    /// <summary>The next operation; the state before a crash or remount is made durable, so the model knows it.</summary>
+    /// <summary>The next operation; the state before a crash or remount is made durable, so the model knows
+    /// it.</summary>
     static (ModelOp Op, ModelErrno Expected) Next(OperationGenerator generator, ModelFs model, EngineDriver driver,
         Dictionary<ulong, ModelTree> past, string replay)
     {

@@ -60,7 +60,8 @@ public sealed class ReplayTests
     {
         using OracleVolume oracle = OracleVolume.Open(new DelegateOracleDevice(driver.Device.Length,
             driver.Device.Read));
-        List<string> found = [.. oracle.Records.Where(r => r.DeleteTid == 0).Select(Line).Order(StringComparer.Ordinal)];
+        List<string> found = [.. oracle.Records.Where(r =>
+            r.DeleteTid == 0).Select(Line).Order(StringComparer.Ordinal)];
         using GoldenLease golden = GoldenData.Borrow($"v{version}/basic");
         using OracleVolume original = OracleVolume.Open(golden.Paths);
         List<string> expected =
