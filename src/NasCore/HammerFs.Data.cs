@@ -83,8 +83,8 @@ public sealed partial class HammerFs
             e = Mutate(16 + arg.Count * 2, ref arg, WriteEnd);
             if (e != Errno.NeedFlush) break;
             if (tries == 100) return WriteAbandon(ref arg);
-            if (_options.RunFlusher) SyncAndWait();
-            else _core!.FlushOnce();
+            if (_core!.IsRunning) SyncAndWait();
+            else _core.FlushOnce();
         }
         if (e.IsError) WriteAbandon(ref arg);
         return e;

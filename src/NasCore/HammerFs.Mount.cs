@@ -163,7 +163,7 @@ public sealed partial class HammerFs
     {
         if (_core is null) return Errno.None;
         if (Health.IsCritical) return Errno.Io;
-        if (!_options.RunFlusher)
+        if (!_core.IsRunning)
         {
             _core.FlushAll();
             return Errno.None;

@@ -188,8 +188,12 @@ public sealed class WriteCore : IDisposable
 
     // ------------------------------------------------------------------ the flusher's loop
 
+    /// <summary>True while the flusher's thread answers waiters.</summary>
+    public bool IsRunning { get; private set; }
+
     public void Start()
     {
+        IsRunning = true;
         _thread = new Thread(Loop) { IsBackground = true, Name = "nashammer-flusher" };
         _thread.Start();
     }
@@ -463,6 +467,8 @@ public sealed class WriteCore : IDisposable
         for (int i = 0; i < 16; i++)
             _volumes.Root.Header.Blockmap[i].EntryCrc =
                 HammerCrc.Blockmap(_volumes.Version, in _volumes.Root.Header.Blockmap[i]);
+        // Ids of the first group may be seen before it is durable; after a crash they must not come again (W4).
+        _volumes.Root.Header.NextTid = Math.Max(_volumes.Root.Header.NextTid, _tids.Next);
         byte[] image = _volumes.Root.HeaderBytes.ToArray();
         WriteHeader(_volumes.Root, image, _log.Position, _log.Position);
         _volumes.FlushAll();
@@ -475,6 +481,7 @@ public sealed class WriteCore : IDisposable
         _wake.Set();
         _thread?.Join();
         _thread = null;
+        IsRunning = false;
         try
         {
             // Removals of the last group need one more.
