@@ -77,10 +77,9 @@ public sealed partial class HammerFs
         return (BinaryPrimitives.ReadInt32LittleEndian(data), BinaryPrimitives.ReadInt64LittleEndian(data[8..]));
     }
 
-    /// <summary>The last name is gone.</summary>
+    /// <summary>The last name is gone; what is still open keeps its content, that in the cache too.</summary>
     void StartDestroy(Inode inode)
     {
-        DropBlocks(inode, 0);
         if (inode.OpenCount > 0)
         {
             if (!inode.IsOrphan) AddOrphan(inode);

@@ -37,6 +37,8 @@ public sealed partial class FuseDispatcher
         {
             request.Change |= AttrChange.Mode;
             request.Mode = set.Mode & 0xFFF;
+            error = ChangeAclMode(vnode, set.Mode);
+            if (error.IsError) return Gone(error);
         }
         if (valid.HasFlag(FuseAttrValid.Uid))
         {

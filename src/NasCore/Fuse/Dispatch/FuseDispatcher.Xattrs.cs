@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using NasCore.Fuse.Abi;
+using NasCore.Objects;
 using NasCore.Primitives;
 
 namespace NasCore.Fuse.Dispatch;
@@ -74,6 +75,31 @@ public sealed partial class FuseDispatcher
         if (error.IsError || (attr.Mode & FuseBits.SIsGid) == 0) return Gone(error);
         var request = new AttrRequest { Change = AttrChange.Mode, Mode = attr.Mode & ~FuseBits.SIsGid };
         return _fs.SetAttr(vnode, in request, CallerOf(in head), out _);
+    }
+
+    /// <summary>
+    /// A change of mode goes to the access ACL too: owner and others to their entries, the group bits to the mask, or
+    /// to the owning group where there is none.
+    /// </summary>
+    Errno ChangeAclMode(Vnode vnode, uint mode)
+    {
+        const int headBytes = 4, entryBytes = 8;
+        const ushort userObj = 1, groupObj = 4, mask = 0x10, other = 0x20;
+        Span<byte> acl = stackalloc byte[PosixAcl.BytesMax];
+        if (_fs.GetXattr(vnode, PosixAcl.AccessName, acl, out int length).IsError) return Errno.None;
+        acl = acl[..length];
+        bool hasMask = false;
+        for (int at = headBytes; at + entryBytes <= length; at += entryBytes)
+            hasMask |= MemoryMarshal.Read<ushort>(acl[at..]) == mask;
+        for (int at = headBytes; at + entryBytes <= length; at += entryBytes)
+        {
+            ushort tag = MemoryMarshal.Read<ushort>(acl[at..]);
+            int shift = tag == userObj ? 6 : tag == (hasMask ? mask : groupObj) ? 3 : tag == other ? 0 : -1;
+            if (shift < 0) continue;
+            ushort permissions = (ushort)((mode >> shift) & 7);
+            MemoryMarshal.Write(acl[(at + 2)..], in permissions);
+        }
+        return _fs.SetXattr(vnode, PosixAcl.AccessName, acl, XattrKind.Replace);
     }
 
     Errno RemoveXattr(in FuseInHeader head, ref RequestCursor body)
