@@ -19,6 +19,8 @@ public sealed partial class HammerFs
     /// <summary>Largest file: offsets are signed on the medium.</summary>
     const long SizeMax = long.MaxValue - HammerConst.XBufferBytes;
 
+    readonly Stack<DirtyBlock> _spareBlocks = new();
+
     /// <summary>Pieces of 16 KiB that hold dirty blocks.</summary>
     int _dirtyPieces;
 
@@ -284,15 +286,16 @@ public sealed partial class HammerFs
         {
             old.Clear();
         }
-        var pieces = new BufferMemory[bytes / HammerConst.BufferBytes];
-        for (int i = 0; i < pieces.Length; i++)
+        if (!_spareBlocks.TryPop(out block)) block = new DirtyBlock();
+        block.Begin(fileBase);
+        for (int at = 0; at < bytes; at += HammerConst.BufferBytes)
         {
-            pieces[i] = _pool.Take();
-            old.Slice(i * HammerConst.BufferBytes, HammerConst.BufferBytes).CopyTo(pieces[i].Span);
+            BufferMemory piece = _pool.Take();
+            old.Slice(at, HammerConst.BufferBytes).CopyTo(piece.Span);
+            block.Add(piece);
         }
-        block = new DirtyBlock(fileBase, pieces);
         inode.Blocks.Add(fileBase, block);
-        _dirtyPieces += pieces.Length;
+        _dirtyPieces += block.Pieces.Length;
         block.Promised = bytes + HammerConst.NodeBytes;
         _promisedBytes += block.Promised;
         _core!.Promise(4);
@@ -317,6 +320,7 @@ public sealed partial class HammerFs
         foreach (BufferMemory piece in block.Pieces) _pool.Give(piece);
         _dirtyPieces -= block.Pieces.Length;
         _promisedBytes = Math.Max(0, _promisedBytes - block.Promised);
+        if (_spareBlocks.Count < 1024) _spareBlocks.Push(block);
     }
 
     /// <summary>Forgets dirty blocks from a base on.</summary>

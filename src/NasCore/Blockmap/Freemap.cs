@@ -52,8 +52,21 @@ public sealed class Freemap
         }
     }
 
-    /// <summary>Last group that is durable, told by the finaliser; releases what waited for it.</summary>
-    public long DurableGroup { get; set; }
+    /// <summary>Last group that is durable.</summary>
+    public long DurableGroup { get; private set; }
+
+    /// <summary>Told by the finaliser, under the exclusive lock: releases what waited for this group.</summary>
+    public void SetDurable(long group)
+    {
+        DurableGroup = group;
+        if (_held.Count == 0) return;
+        foreach ((ulong block, long freed) in _held)
+        {
+            // Removing while enumerating is allowed for this collection.
+            if (IsReleased(freed)) _held.Remove(block);
+        }
+    }
+
     /// <summary>Big-blocks that are free but held back.</summary>
     public int HeldCount => _held.Count;
 

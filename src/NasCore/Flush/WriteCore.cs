@@ -421,31 +421,31 @@ public sealed class WriteCore : IDisposable
     /// <summary>After the last flush: buffers thaw, blocks are released, everyone who waited is told.</summary>
     void Settle(ClosedGroup? g)
     {
-        long durable;
-        if (g is not null)
+        _lock.EnterWriteLock();
+        try
         {
-            _lock.EnterWriteLock();
-            try
-            {
-                _writer.Thaw(g.Meta);
-                _writer.Thaw(g.Data);
-                _log.Release(g.Fifo);
-                _dueRemovals.AddRange(g.Removals);
-                ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
-                map.FirstOffset = map.NextOffset = FifoGeometry.ToZone3(g.Next).Value;
-                Volatile.Write(ref _durableTid, g.Tid + 1);
-                Volatile.Write(ref _durable, g.Number);
-            }
-            finally
-            {
-                _lock.ExitWriteLock();
-            }
+            if (g is not null) SettleGroup(g);
+            Freemap.SetDurable(DurableGroup);
         }
-        durable = DurableGroup;
-        Freemap.DurableGroup = durable;
-        AnswerWaiters(Errno.None, durable);
+        finally
+        {
+            _lock.ExitWriteLock();
+        }
+        AnswerWaiters(Errno.None, DurableGroup);
         GroupDurable?.Invoke(DurableTid);
         if (_dueRemovals.Count > 0) NoteChange();
+    }
+
+    void SettleGroup(ClosedGroup g)
+    {
+        _writer.Thaw(g.Meta);
+        _writer.Thaw(g.Data);
+        _log.Release(g.Fifo);
+        _dueRemovals.AddRange(g.Removals);
+        ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
+        map.FirstOffset = map.NextOffset = FifoGeometry.ToZone3(g.Next).Value;
+        Volatile.Write(ref _durableTid, g.Tid + 1);
+        Volatile.Write(ref _durable, g.Number);
     }
 
     /// <summary>Raised on the flusher's thread, without locks, after each durable group, with its name.</summary>

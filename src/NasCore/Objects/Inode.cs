@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using NasCore.Io;
 using NasCore.Ondisk;
@@ -9,11 +10,23 @@ namespace NasCore.Objects;
 /// A file block with changes that have no extent yet: the whole block, 16 or 64 KiB, in pieces of 16 KiB. It changes
 /// in place until the flush gives it an extent (architecture W2).
 /// </summary>
-public sealed class DirtyBlock(long fileBase, BufferMemory[] pieces)
+public sealed class DirtyBlock
 {
-    public long Base { get; } = fileBase;
-    public BufferMemory[] Pieces { get; } = pieces;
-    public int Bytes => Pieces.Length * HammerConst.BufferBytes;
+    readonly BufferMemory[] _pieces = new BufferMemory[HammerConst.XBufferBytes / HammerConst.BufferBytes];
+    int _count;
+
+    public long Base { get; private set; }
+    public ReadOnlySpan<BufferMemory> Pieces => _pieces.AsSpan(0, _count);
+    public int Bytes => _count * HammerConst.BufferBytes;
+
+    /// <summary>Begins a new life of this object: blocks are reused, so that writing allocates nothing.</summary>
+    public void Begin(long fileBase)
+    {
+        Base = fileBase;
+        _count = 0;
+    }
+
+    public void Add(BufferMemory piece) => _pieces[_count++] = piece;
     /// <summary>Bytes promised for this block's data and records (architecture W10).</summary>
     public long Promised { get; set; }
 }
