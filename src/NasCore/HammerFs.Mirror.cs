@@ -1,6 +1,8 @@
 using System;
+using System.IO;
 using System.Threading;
 using NasCore.BTree;
+using NasCore.Flush;
 using NasCore.Mirror;
 using NasCore.Objects;
 using NasCore.Ondisk;
@@ -13,6 +15,50 @@ public sealed partial class HammerFs
 {
     /// <summary>The PFS as a source of mirror streams.</summary>
     public IMirrorSource MirrorSource(int pfsId) => new MirrorSourceOfPfs(this, pfsId);
+
+    /// <summary>The PFS as the target of one mirror stream: Busy if it already is, RoFs if it is no slave.</summary>
+    public Errno OpenMirrorTarget(int pfsId, out MirrorTargetLease? lease)
+    {
+        lease = null;
+        if (_core is null) return Errno.RoFs;
+        if (!TryGetPfs(pfsId, out PseudofsData pfs)) return Errno.NoEnt;
+        if (!pfs.IsSlave || pfsId == 0) return Errno.RoFs;
+        lease = TryLease(pfsId);
+        return lease is null ? Errno.Busy : Errno.None;
+    }
+
+    /// <summary>The right to write a stream into a slave, or to roll it back: one at a time for each PFS.</summary>
+    public sealed class MirrorTargetLease : IDisposable
+    {
+        readonly HammerFs _fs;
+        readonly int _pfsId;
+        bool _given;
+
+        internal MirrorTargetLease(HammerFs fs, int pfsId)
+        {
+            _fs = fs;
+            _pfsId = pfsId;
+            Target = new MirrorApply(new MirrorWriteAccess(fs), pfsId);
+        }
+
+        public MirrorApply Target { get; }
+
+        public void Dispose()
+        {
+            if (_given) return;
+            _given = true;
+            lock (_fs._mirrorTargets) _fs._mirrorTargets.Remove(_pfsId);
+        }
+    }
+
+    MirrorTargetLease? TryLease(int pfsId)
+    {
+        lock (_mirrorTargets)
+        {
+            if (!_mirrorTargets.Add(pfsId)) return null;
+        }
+        return new MirrorTargetLease(this, pfsId);
+    }
 
     sealed class MirrorAccess(HammerFs fs) : IMirrorHost
     {
@@ -50,6 +96,89 @@ public sealed partial class HammerFs
             }
         }
 
-        public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop) => fs.SafeTid(pfsId) > tid;
+        // Every durable group may move the safe TID of a master, or the end of a slave.
+        public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop)
+        {
+            if (fs._core is null) return fs.SafeTid(pfsId) > tid;
+            using var moved = new ManualResetEventSlim();
+            void Wake(ulong _) => moved.Set();
+            void WakePfs() => moved.Set();
+            fs._core.GroupDurable += Wake;
+            fs.PfsMoved += WakePfs;
+            try
+            {
+                while (fs.SafeTid(pfsId) <= tid)
+                {
+                    if (!moved.Wait(timeout, stop)) return false;
+                    moved.Reset();
+                }
+                return true;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
+            finally
+            {
+                fs._core.GroupDurable -= Wake;
+                fs.PfsMoved -= WakePfs;
+            }
+        }
+    }
+
+    sealed class MirrorWriteAccess(HammerFs fs) : IMirrorWriteHost
+    {
+        public WriteCore Core => fs.Core;
+        public NodeStore Nodes => fs._nodes;
+        public uint Version => fs._volumes.Version;
+        public HammerOff BTreeRoot => fs._root();
+        public BTreeCursor NewCursor() => fs._inodes.NewCursor();
+
+        public void EnterExclusive()
+        {
+            fs.Health.ThrowIfCritical();
+            fs._lock.EnterWriteLock();
+        }
+
+        public void ExitExclusive() => fs._lock.ExitWriteLock();
+
+        public void LatchHalfDone(Exception cause) =>
+            fs.Health.LatchCritical(HammerOff.Null, "a change by a mirror failed half-way", cause);
+
+        public Errno WaitDurable() => fs.SyncAndWait();
+
+        public Errno WaitPfsDurable(int pfsId) => fs.PfsDurable(pfsId);
+
+        public void WriteLargeData(HammerOff off, ReadOnlySpan<byte> data)
+        {
+            try
+            {
+                fs._volumes.WriteZone2(off, data);
+            }
+            catch (IOException e)
+            {
+                // Reserved space that nothing refers to: the batch breaks, the mount lives.
+                throw new HammerMediumException(off, "writing file data failed: " + e.Message, e);
+            }
+        }
+
+        public Errno ReadPfs(int pfsId, out PseudofsData pfs)
+        {
+            if (fs._lock.IsReadLockHeld || fs._lock.IsWriteLockHeld)
+            {
+                PfsState state = fs.PfsOf(pfsId);
+                pfs = state.Data;
+                return state.Exists ? Errno.None : Errno.NoEnt;
+            }
+            return fs.TryGetPfs(pfsId, out pfs) ? Errno.None : Errno.NoEnt;
+        }
+
+        public Errno StorePfs(int pfsId, in PseudofsData pfs)
+        {
+            fs.StorePfsLocked(pfsId, in pfs);
+            return Errno.None;
+        }
+
+        public void CountInodes(int delta) => fs.CountInodes(delta);
     }
 }

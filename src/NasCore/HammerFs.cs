@@ -155,7 +155,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     ulong SafeTid(int pfsId)
     {
         PfsState state = PfsOf(pfsId);
-        return state.Exists && state.Data.IsSlave ? state.Data.SyncEndTid : DurableTid;
+        return state.Exists && state.Data.IsSlave ? SlaveEnd(pfsId, state) : DurableTid;
     }
 
     /// <summary>The PFS's record as it is now. Takes no file system lock of its own: callers hold it.</summary>

@@ -46,6 +46,16 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
         return InsertElm(in elm);
     }
 
+    /// <summary>Space and data of a record that is inserted next, in the same hold of the lock.</summary>
+    public Errno StoreData(Zone zone, ReadOnlySpan<byte> data, out HammerOff off)
+    {
+        off = HammerOff.Null;
+        if (freemap.Allocate(zone, data.Length) is not { } place) return Errno.NoSpc;
+        WriteData(place, data);
+        off = place;
+        return Errno.None;
+    }
+
     /// <summary>Inserts an element whose data are in place already and charged.</summary>
     public Errno InsertElm(in LeafElm elm)
     {
