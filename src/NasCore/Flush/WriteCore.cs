@@ -115,7 +115,10 @@ public sealed class WriteCore : IDisposable
     {
         long undo = _log.GroupBytes + _pendingUndo + (long)nodes * 4700 + 65536;
         if (undo > _log.Geometry.Bytes / 4) return false;
-        if (_writer.DirtyCount + nodes + _pendingNodes > _cache.Capacity * 3 / 8) return false;
+        // An empty group admits any single operation: the cache may exceed its capacity by that much, and an estimate
+        // larger than a small cache must not park a request for ever.
+        int used = _writer.DirtyCount + _pendingNodes;
+        if (used > 0 && used + nodes > _cache.Capacity * 3 / 8) return false;
         return _tids.PoolLeft > 16;
     }
 
