@@ -10,8 +10,13 @@ static class Program
 
     static Command[] Verbs() =>
     [
-        MountVerb.Create(),
+        BlockmapCommand.Create(),
+        CheckCommand.Create(),
+        InfoCommand.Create(),
+        MtreeCommand.Create(),
         NewfsCommand.Create(),
-        UmountVerb.Create(),
+        ShowCommand.Create(),
+        ShowUndoCommand.Create(),
+        VersionCommand.Create(),
     ];
 }
