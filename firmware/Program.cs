@@ -15,6 +15,7 @@ static class Program
         InfoCommand.Create(),
         MtreeCommand.Create(),
         NewfsCommand.Create(),
+        SelftestCommand.Create(),
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
         VersionCommand.Create(),
