@@ -13,11 +13,13 @@ static class Program
         BlockmapCommand.Create(),
         CheckCommand.Create(),
         InfoCommand.Create(),
+        MountVerb.Create(),
         MtreeCommand.Create(),
         NewfsCommand.Create(),
         SelftestCommand.Create(),
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
+        UmountVerb.Create(),
         VersionCommand.Create(),
     ];
 }

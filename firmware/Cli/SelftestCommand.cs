@@ -125,14 +125,18 @@ static class SelftestCommand
     {
         foreach (uint version in (uint[])[6, 7])
         {
-            MemoryBlockDevice device = SelftestVolume.Make(version);
-            using OfflineVolumes volumes = OfflineVolumes.Open(VolumeSet.Open([device]));
-            var findings = new List<CheckFinding>();
-            CheckResult result = Check.Run(volumes, new CheckOptions { Data = true }, findings.Add, null,
-                CancellationToken.None);
-            if (!result.IsClean) throw new InvariantException(findings.First(f => !f.IsWarning).ToString());
-            Equal("inodes", 1L, result.Inodes);
+            Equal("inodes", 1L, CheckClean(SelftestVolume.Make(version)).Inodes);
         }
         return "versions 6 and 7 made and checked";
+    }
+
+    /// <summary>Throws unless `check --data` finds nothing.</summary>
+    internal static CheckResult CheckClean(MemoryBlockDevice device)
+    {
+        using OfflineVolumes volumes = OfflineVolumes.Open(VolumeSet.Open([device]));
+        var findings = new List<CheckFinding>();
+        CheckResult result = Check.Run(volumes, new CheckOptions { Data = true }, findings.Add, null,
+            CancellationToken.None);
+        return result.IsClean ? result : throw new InvariantException(findings.First(f => !f.IsWarning).ToString());
     }
 }

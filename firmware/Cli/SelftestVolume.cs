@@ -50,7 +50,8 @@ static class SelftestVolume
             }
             if (!read.AsSpan().SequenceEqual(written)) throw new InvariantException("the file reads differently");
         }
-        return $"{FileBytes} bytes, unmounted and mounted in between";
+        SelftestCommand.CheckClean(device);
+        return $"{FileBytes} bytes, unmounted, mounted and checked in between";
     }
 
     static HammerFs Open(MemoryBlockDevice device, bool readOnly) => HammerFs.Open(VolumeSet.Open([device]),
