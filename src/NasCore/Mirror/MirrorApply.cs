@@ -116,8 +116,9 @@ public sealed class MirrorApply : IMirrorTarget
         if (!pfs.IsSlave) return Errno.RoFs;
         // M7: also where the range ended beyond every TID that was stored.
         _host.Core.Tids.RaiseTo(_range.End);
-        if (pfs.SyncEndTid == _range.End) return Errno.None;
+        if (pfs.SyncEndTid == _range.End && pfs.Reserved04 == _range.TimesMark) return Errno.None;
         pfs.SyncEndTid = _range.End;
+        pfs.Reserved04 = _range.TimesMark;
         return _host.StorePfs(_pfsId, in pfs);
     }
 

@@ -61,6 +61,12 @@ public abstract record MirrorPlan
 /// </summary>
 public readonly record struct MirrorRange(ulong Begin, ulong End)
 {
+    /// <summary>
+    /// The source's times mark (architecture W12): a slave fed by one that keeps mtime in history shows stored times,
+    /// any other shows ctime. 0 on the source's side.
+    /// </summary>
+    public uint TimesMark { get; init; }
+
     /// <summary>Nothing to scan: the batch is IDLE.</summary>
     public bool IsEmpty => Begin >= End;
 

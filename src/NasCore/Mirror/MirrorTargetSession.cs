@@ -1,6 +1,7 @@
 using System;
 using System.IO;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -118,7 +119,10 @@ public sealed class MirrorTargetSession
         {
             throw new MirrorRefusedException(plan, plan.Sentence);
         }
-        _range = new MirrorRange(header.SyncBegTid, header.SyncEndTid);
+        _range = new MirrorRange(header.SyncBegTid, header.SyncEndTid)
+        {
+            TimesMark = PfsMark.HasTimes(in header) ? PfsMark.TimesAreHistory : 0,
+        };
         _batch = new MirrorBatch { Range = _range, End = MirrorBatchEnd.Broken };
         _begun = false;
         _hasLast = false;
