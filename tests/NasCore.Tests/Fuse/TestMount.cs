@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.IO;
 using NasCore;
+using NasCore.Fuse.Dispatch;
 using NasCore.Fuse.Session;
 using Xunit;
 
@@ -13,13 +14,14 @@ sealed class TestMount : IDisposable
 {
     readonly string _scratch = Directory.CreateTempSubdirectory("nashammer-fuse-").FullName;
 
-    public TestMount(IFileSystem fs, int workers = 2)
+    public TestMount(IFileSystem fs, int workers = 2, int rowsMax = 1 << 20)
     {
         Dir = Path.Combine(_scratch, "mnt");
         Directory.CreateDirectory(Dir);
         Mount = FuseMount.Open(fs, new FuseMountRequest
         {
             Source = "nashammer:" + _scratch, Directory = Dir, Workers = workers,
+            Limits = new FuseLimits { NodeRowsMax = rowsMax },
         }, TimeProvider.System, Log.Enqueue);
     }
 

@@ -202,7 +202,7 @@ public sealed partial class FuseDispatcher
         CachePolicy policy = CachePolicy.For(_fs, vnode, attr.Type);
         entry.NodeId = node;
         // Object ids are never given twice, so that handles of them stay good over mounts; rows are not so stable.
-        entry.Generation = _nodes.IsDirect(vnode) ? 1 : _epoch;
+        entry.Generation = NodeTable.IsRow(node) ? _epoch : 1;
         entry.EntryValid = policy.EntrySeconds;
         entry.AttrValid = policy.AttrSeconds;
         FillAttr(ref entry.Attr, vnode, in attr);

@@ -14,6 +14,9 @@ public sealed record FuseLimits
     /// <summary>Requests that the kernel queues in the background, read-ahead mostly.</summary>
     public ushort BackgroundMax { get; init; } = 64;
 
+    /// <summary>Objects outside the live PFSs that the kernel may remember before it is told to forget.</summary>
+    public int NodeRowsMax { get; init; } = 1 << 20;
+
     public int PagesMax => TransferBytesMax / PageBytes;
     /// <summary>Bytes of a buffer that takes any request.</summary>
     public int RequestBytes => TransferBytesMax + HeadRoomBytes;

@@ -10,26 +10,30 @@ namespace NasCore.Fuse.Dispatch;
 /*
  * Node ids: the names under which the kernel knows objects (architecture R3).
  *
- * In the live root PFS the node id is the object id itself and nothing is remembered. Everything else has a row in
- * a table, and the node id is the row's number with its incarnation and bit 63. A row costs 28 bytes and 4 in the
- * hash index, and lives until the kernel has forgotten it.
+ * In the live root PFS the node id is the object id itself; in other live PFSs it is bits 63 and 62, the PFS id and
+ * the object id. Nothing is remembered for these. Everything else has a row in a table, and the node id is the row's
+ * number with its incarnation and bit 63. A row costs 28 bytes and 4 in the hash index, and lives until the kernel
+ * has forgotten it.
  *
  * The kernel allows a directory one place in its tree; a second name for the same node would make it move the
  * directory there. But a view of the past can be entered from anywhere (dir@@0x..., dir/@@0x..., @@0x.../dir), so a
  * directory of the past gets a row for each place: parent row, object and the as-of text by which it was reached.
- * Other objects have one row per view, and so do the directories of a live PFS other than the root PFS: those have
- * one place only, below @@-1:ddddd in the mount's root. Any other way to a live directory is answered by a row of
- * kind Link, a symbolic link to that place.
+ * Other objects of the past have one row per view. Directories of a live PFS other than the root PFS have one place
+ * only, below @@-1:ddddd in the mount's root. Any other way to a live directory is answered by a row of kind Link, a
+ * symbolic link to that place.
  *
- * Rows count the kernel's lookups and the rows below them. A directory of the live root PFS that has rows below it
- * has an anchor row, which the kernel never hears of.
+ * Rows count the kernel's lookups and the rows below them. A live directory that has rows below it has an anchor
+ * row, which the kernel never hears of. The names by which views were entered are kept, so that the kernel can be
+ * told to drop them when there are too many rows.
  */
 
 /// <summary>Translates node ids to vnodes and counts what the kernel remembers. Thread-safe.</summary>
 public sealed class NodeTable
 {
     public const ulong RootNode = 1;
-    const ulong RowBit = 1UL << 63;
+    const ulong RowBit = 1UL << 63, LiveBit = 1UL << 62;
+    const int LiveObjBits = 46;
+    const long LiveObjMask = (1L << LiveObjBits) - 1;
     const int ChunkRows = 4096;
     const uint IncarnationMask = 0xFFF;
     /// <summary>Views take 20 bits.</summary>
@@ -54,6 +58,7 @@ public sealed class NodeTable
         public int Next;             // hash chain, row + 1
 
         public readonly Kind Kind => (Kind)(Alias >> 30);
+        public readonly bool HasAsOfText => (Alias & 0x3FFF_FFFF) != 0;
         public readonly int View => (int)(ViewAndAge >> 12);
     }
 
@@ -70,6 +75,7 @@ public sealed class NodeTable
     readonly List<View?> _views = [];
     readonly Dictionary<(int Pfs, ulong AsOf), int> _viewOf = [];
     readonly Stack<int> _freeViews = new();
+    readonly Dictionary<int, byte[]> _entryPoints = [];
     int[] _buckets = new int[1024];
     int _rowsUsed, _firstFree, _live;
 
@@ -86,21 +92,40 @@ public sealed class NodeTable
     /// <summary>Bytes of memory that one remembered inode costs.</summary>
     public static int BytesPerRow => Unsafe.SizeOf<Row>() + sizeof(int);
 
-    /// <summary>True if this vnode's node id is its object id.</summary>
-    public bool IsDirect(Vnode vnode) => vnode == _root || (_directLive && vnode.PfsId == 0 && vnode.IsLive);
+    /// <summary>True if the node id names a row: it is good until the kernel forgets it, not over mounts.</summary>
+    public static bool IsRow(ulong node) => (node & (RowBit | LiveBit)) == RowBit;
+
+    /// <summary>The node id of an object that needs no row.</summary>
+    bool TryStable(Vnode vnode, out ulong node)
+    {
+        node = RootNode;
+        if (vnode == _root) return true;
+        node = (ulong)vnode.ObjId;
+        if (!vnode.IsLive) return false;
+        if (_directLive && vnode.PfsId == 0) return true;
+        node = RowBit | LiveBit | ((ulong)(uint)vnode.PfsId << LiveObjBits) | (ulong)vnode.ObjId;
+        return vnode.ObjId is > 0 and <= LiveObjMask && vnode.PfsId is >= 0 and <= HammerConst.PfsIdMax;
+    }
+
+    /// <summary>The object of a node id that names no row.</summary>
+    Errno ResolveStable(ulong node, out Vnode vnode)
+    {
+        vnode = _root;
+        if (node == RootNode) return Errno.None;
+        bool packed = (node & RowBit) != 0;
+        vnode = packed
+            ? new Vnode((int)(node >> LiveObjBits) & HammerConst.PfsIdMax, Tid.Max, (long)node & LiveObjMask)
+            : new Vnode(0, Tid.Max, (long)node);
+        return vnode.ObjId != 0 && (packed || _directLive) ? Errno.None : Errno.Stale;
+    }
 
     /// <summary>The object behind a node id; ESTALE if the id is not known (any more).</summary>
     /// <param name="isLink">The node is a symbolic link that stands for the live directory given.</param>
     public Errno Resolve(ulong node, out Vnode vnode, out bool isLink)
     {
         isLink = false;
+        if (!IsRow(node)) return ResolveStable(node, out vnode);
         vnode = _root;
-        if (node == RootNode) return Errno.None;
-        if ((node & RowBit) == 0)
-        {
-            vnode = new Vnode(0, Tid.Max, (long)node);
-            return _directLive && node != 0 ? Errno.None : Errno.Stale;
-        }
         lock (_lock)
         {
             if (!TryRow(node, out int index)) return Errno.Stale;
@@ -121,8 +146,8 @@ public sealed class NodeTable
     public Errno Enter(ulong parentNode, ReadOnlySpan<byte> name, Vnode child, bool isDirectory, bool aliasLink,
         out ulong node)
     {
-        node = child == _root ? RootNode : (ulong)child.ObjId;
-        if (!aliasLink && IsDirect(child)) return Errno.None;
+        node = 0;
+        if (!aliasLink && TryStable(child, out node)) return Errno.None;
         lock (_lock)
         {
             int parent = 0;
@@ -134,6 +159,8 @@ public sealed class NodeTable
                 alias |= AsOfHash(name);
             }
             Errno entered = FindOrAdd(child, parent, alias, out int index);
+            bool entryPoint = !entered.IsError && parent != 0 && !aliasLink && At(index).HasAsOfText;
+            if (entryPoint && !_entryPoints.ContainsKey(index)) _entryPoints[index] = name.ToArray();
             if (parent != 0) Drop(parent - 1, 1);
             node = entered.IsError ? 0 : NodeOf(index);
             return entered;
@@ -143,7 +170,7 @@ public sealed class NodeTable
     /// <summary>Counts one lookup more of a node that was resolved.</summary>
     public void Again(ulong node)
     {
-        if ((node & RowBit) == 0) return;
+        if (!IsRow(node)) return;
         lock (_lock)
         {
             if (TryRow(node, out int index)) At(index).Count++;
@@ -155,8 +182,7 @@ public sealed class NodeTable
     /// </summary>
     public bool TryFind(Vnode vnode, out ulong node)
     {
-        node = vnode == _root ? RootNode : (ulong)vnode.ObjId;
-        if (IsDirect(vnode)) return true;
+        if (TryStable(vnode, out node)) return true;
         lock (_lock)
         {
             if (!_viewOf.TryGetValue((vnode.PfsId, vnode.AsOf), out int view)) return false;
@@ -185,10 +211,25 @@ public sealed class NodeTable
         }
     }
 
+    /// <summary>Where views of the past were entered: the directory's node and the name.</summary>
+    public (ulong Parent, byte[] Name)[] EntryPoints()
+    {
+        lock (_lock)
+        {
+            var places = new List<(ulong, byte[])>(_entryPoints.Count);
+            foreach ((int index, byte[] name) in _entryPoints)
+            {
+                ulong parent = ParentOf(NodeOf(index));
+                if (parent != 0) places.Add((parent, name));
+            }
+            return [.. places];
+        }
+    }
+
     /// <summary>The kernel no longer counts so many lookups of a node.</summary>
     public void Forget(ulong node, ulong lookups)
     {
-        if ((node & RowBit) == 0) return;
+        if (!IsRow(node)) return;
         lock (_lock)
         {
             if (TryRow(node, out int index)) Drop(index, (int)Math.Min(lookups, int.MaxValue));
@@ -198,15 +239,14 @@ public sealed class NodeTable
     /// <summary>The node of the directory above, if a row knows it: 0 if not.</summary>
     public ulong ParentOf(ulong node)
     {
-        if ((node & RowBit) == 0) return 0;
+        if (!IsRow(node)) return 0;
         lock (_lock)
         {
             if (!TryRow(node, out int index) || At(index).Parent == 0) return 0;
             ref Row parent = ref At(At(index).Parent - 1);
             if (parent.Kind == Kind.Free) return 0;
             if (parent.Kind != Kind.Anchor) return NodeOf(At(index).Parent - 1);
-            Vnode vnode = VnodeOf(in parent);
-            return vnode == _root ? RootNode : (ulong)vnode.ObjId;
+            return TryStable(VnodeOf(in parent), out ulong above) ? above : 0;
         }
     }
 
@@ -224,15 +264,16 @@ public sealed class NodeTable
     {
         rowPlusOne = 0;
         int index;
-        if ((node & RowBit) != 0)
+        if (IsRow(node))
         {
             if (!TryRow(node, out index)) return Errno.Stale;
             At(index).Count++;
         }
         else
         {
-            Vnode vnode = node == RootNode ? _root : new Vnode(0, Tid.Max, (long)node);
-            Errno error = FindOrAdd(vnode, 0, (uint)Kind.Anchor << 30, out index);
+            Errno error = ResolveStable(node, out Vnode vnode);
+            if (error.IsError) return error;
+            error = FindOrAdd(vnode, 0, (uint)Kind.Anchor << 30, out index);
             if (error.IsError) return error;
         }
         rowPlusOne = index + 1;
@@ -293,6 +334,7 @@ public sealed class NodeTable
             if (row.Count > 0) return;
             int parent = row.Parent;
             Unlink(index);
+            _entryPoints.Remove(index);
             DropView(row.View);
             uint age = (row.ViewAndAge + 1) & IncarnationMask;
             row = new Row { ViewAndAge = age, Count = _firstFree };

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NasCore.Fuse.Abi;
 using NasCore.Fuse.Dispatch;
+using NasCore.Primitives;
 
 namespace NasCore.Fuse.Session;
 
@@ -21,7 +22,18 @@ sealed class FuseNotifier(IFuseTransport transport, NodeTable nodes) : IFuseNoti
 
     public void InvalEntry(Vnode directory, ReadOnlySpan<byte> name)
     {
-        if (name.IsEmpty || name.Length > 255 || !nodes.TryFind(directory, out ulong node)) return;
+        if (nodes.TryFind(directory, out ulong node)) SendEntry(node, name);
+    }
+
+    /// <summary>Drops every place where a view of the past was entered, with all below that nobody uses.</summary>
+    internal void InvalEntryPoints()
+    {
+        foreach ((ulong parent, byte[] name) in nodes.EntryPoints()) SendEntry(parent, name);
+    }
+
+    void SendEntry(ulong node, ReadOnlySpan<byte> name)
+    {
+        if (name.IsEmpty || name.Length > HammerConst.NameBytesMax) return;
         int headBytes = FuseOutHeader.Bytes + Unsafe.SizeOf<FuseNotifyInvalEntryOut>();
         Span<byte> message = stackalloc byte[headBytes + name.Length + 1];
         message.Clear();

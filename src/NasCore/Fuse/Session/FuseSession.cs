@@ -25,6 +25,7 @@ namespace NasCore.Fuse.Session;
 public sealed class FuseSession : IDisposable
 {
     const int ParkedBuffersMax = 16;
+    static readonly TimeSpan s_trimInterval = TimeSpan.FromSeconds(5);
 
     readonly IReadOnlyList<IFuseTransport> _transports;
     readonly FuseDispatcher _dispatcher;
@@ -32,6 +33,11 @@ public sealed class FuseSession : IDisposable
     readonly ParkingLot _parking;
     readonly List<Thread> _workers = [];
     readonly Action<string> _log;
+    readonly FuseNotifier _notifier;
+    readonly TimeProvider _time;
+    readonly int _rowsMax;
+    long _trimmed;
+    int _trimming;
 
     /// <param name="transports">One for each worker, the first also for INIT; owned by the session.</param>
     public FuseSession(IFileSystem fs, IReadOnlyList<IFuseTransport> transports, FuseLimits limits, TimeProvider time,
@@ -42,11 +48,13 @@ public sealed class FuseSession : IDisposable
         _dispatcher = new FuseDispatcher(fs, limits, time, log, epoch);
         _buffers = new RequestBuffers(limits.RequestBytes, transports.Count + ParkedBuffersMax);
         _parking = new ParkingLot(fs, _dispatcher, _buffers);
-        Notifier = new FuseNotifier(transports[0], _dispatcher.Nodes);
-        _dispatcher.Notifier = Notifier;
+        _notifier = new FuseNotifier(transports[0], _dispatcher.Nodes);
+        _dispatcher.Notifier = _notifier;
+        _time = time;
+        _rowsMax = limits.NodeRowsMax;
     }
 
-    public IFuseNotifier Notifier { get; }
+    public IFuseNotifier Notifier => _notifier;
     public FuseDispatcher Dispatcher => _dispatcher;
     /// <summary>Requests that had to wait for a flush so far.</summary>
     public long ParkedTotal => _parking.Total;
@@ -102,6 +110,7 @@ public sealed class FuseSession : IDisposable
                 if (bytes == 0) break;
                 if (!_dispatcher.Handle(transport, request.Span(0, bytes), reply.Span(0, (int)reply.Length)))
                     _parking.Park(transport, ref request, bytes);
+                if (_dispatcher.Nodes.Rows > _rowsMax) Trim();
             }
         }
         catch (IOException exception)
@@ -109,6 +118,26 @@ public sealed class FuseSession : IDisposable
             _log($"a FUSE worker ends: {exception.Message}");
         }
         _buffers.Return(request);
+    }
+
+    /// <summary>
+    /// Has the kernel drop what it remembers of views of the past. A thread of its own does it: the kernel may want a
+    /// directory's lock for it that is held for a request which only the callers' threads can serve.
+    /// </summary>
+    void Trim()
+    {
+        if (Interlocked.Exchange(ref _trimming, 1) != 0) return;
+        if (_trimmed != 0 && _time.GetElapsedTime(_trimmed) < s_trimInterval)
+        {
+            Volatile.Write(ref _trimming, 0);
+            return;
+        }
+        new Thread(() =>
+        {
+            _notifier.InvalEntryPoints();
+            _trimmed = _time.GetTimestamp();
+            Volatile.Write(ref _trimming, 0);
+        }) { Name = "fuse-trim", IsBackground = true }.Start();
     }
 
     /// <summary>
