@@ -15,6 +15,7 @@ project_minutes=${PROJECT_MINUTES:-12}
 started=$SECONDS
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/nashammer-test.XXXXXX")
+chmod 755 "$scratch"    # tests look into their mounts as other users too
 export TMPDIR=$scratch
 
 # Everything that a killed test may leave behind lies under the scratch folder: mounts, loop devices, files.
