@@ -24,10 +24,38 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
             report.Finding("owner", leaf, $"live record {index} ({e}) belongs to an object that has no live inode");
             return;
         }
-        if (e.RecType == RecType.DirEntry) Entry(in elm, leaf, pfsId, owner);
+        if (IsOrphanEntry(in e)) Orphan(in elm);
+        else if (e.RecType == RecType.DirEntry) Entry(in elm, leaf, pfsId, owner);
         else if (inodes.At(owner).Type != e.ObjTypeRaw)
             report.Finding("owner", leaf,
                 $"record {index} ({e}) has object type {e.ObjTypeRaw}, its inode {inodes.At(owner).Type}");
+    }
+
+    // Our own list of objects to destroy at the next mount (docs/FORMAT.md 9).
+    static bool IsOrphanEntry(in BaseElm e) => e.RecType == RecType.Ext && e.Key < 0
+        && e.ObjId == HammerConst.RootObjId && new Localization(e.Localization).PfsId == 0;
+
+    void Orphan(in LeafElm elm)
+    {
+        if (elm.DataLen != 16 || elm.DataOffset == 0 || ShowPlace.Problem(in elm) is not null)
+        {
+            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base} of {elm.DataLen} bytes: not 16");
+            return;
+        }
+        try
+        {
+            ReadOnlySpan<byte> data = volumes.Buffer(elm.Data);
+            int pfsId = BitConverter.ToInt32(data);
+            long objId = BitConverter.ToInt64(data[8..]);
+            long listed = inodes.Find(pfsId, objId);
+            string state = listed < 0 ? "is gone already" : $"has nlinks {inodes.At(listed).Nlinks}";
+            report.Warning("orphan-list", elm.Data,
+                $"object {objId:x16} of PFS {pfsId} {state}: the next read-write mount finishes its deletion");
+        }
+        catch (Exception x) when (x is IOException or HammerMediumException)
+        {
+            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base}: {x.Message}");
+        }
     }
 
     void Entry(in LeafElm elm, HammerOff leaf, int pfsId, long directory)
