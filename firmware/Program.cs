@@ -1,24 +1,31 @@
 using System.CommandLine;
 using NasFirmware.Cli;
+using NasFirmware.Control;
 
 namespace NasFirmware;
 
 /// <summary>The table of verbs; one file per verb in Cli.</summary>
 static class Program
 {
-    static int Main(string[] args) => CommandLine.Run(MountHelper.Rewrite(args), Verbs());
+    static int Main(string[] args)
+    {
+        MountVerb.Services = ControlServer.StartFor;
+        return CommandLine.Run(MountHelper.Rewrite(args), Verbs());
+    }
 
     static Command[] Verbs() =>
     [
         BlockmapCommand.Create(),
         CheckCommand.Create(),
         InfoCommand.Create(),
+        .. MirrorCommands.Create(),
         MountVerb.Create(),
         MtreeCommand.Create(),
         NewfsCommand.Create(),
         SelftestCommand.Create(),
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
+        .. PfsCommands.Create(),
         UmountVerb.Create(),
         VersionCommand.Create(),
     ];

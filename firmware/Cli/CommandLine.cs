@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.CommandLine;
 using System.IO;
 using System.Linq;
+using NasCore.Mirror;
 using NasCore.Primitives;
 
 namespace NasFirmware.Cli;
@@ -44,7 +45,7 @@ static class CommandLine
     /// <summary>Errors that a user may meet: their messages say all, they are no fault of this program.</summary>
     internal static bool IsExpected(Exception e) =>
         e is IOException or UnauthorizedAccessException or HammerFormatException or HammerMediumException
-            or MountCriticalException or UsageException;
+            or MountCriticalException or UsageException or MirrorStreamException or MirrorRefusedException;
 
     /// <summary>One line on stderr, as hammer(8) writes them.</summary>
     internal static void Complain(string message) => Console.Error.WriteLine("nashammer: " + message);

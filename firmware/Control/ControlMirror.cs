@@ -1,0 +1,166 @@
+using System;
+using System.Globalization;
+using System.IO;
+using System.Threading;
+using System.Threading.Tasks;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using NasCore;
+using NasCore.Mirror;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+using NasFirmware.Cli;
+
+namespace NasFirmware.Control;
+
+/// <summary>
+/// Mirror sessions over the control socket: the connection is upgraded and then carries frames. A session runs on a
+/// thread of its own until the stream ends or the client goes.
+/// </summary>
+static class ControlMirror
+{
+    internal static Task Source(HttpContext context, HammerFs fs, TimeProvider time) => Upgrade(context,
+        (channel, watcher, stop) =>
+        {
+            IQueryCollection query = context.Request.Query;
+            var options = new MirrorSourceOptions
+            {
+                TwoWay = Flag(query, "twoWay"), Stream = Flag(query, "stream"),
+                Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
+                Delay = TimeSpan.FromSeconds(Number(query, "delay") ?? 5),
+                TimeLimit = TimeSpan.FromSeconds(Number(query, "limit") ?? 0),
+                ForcedBegin = query["begin"].ToString() is { Length: > 0 } begin ? CommonOptions.ParseTid(begin) : null,
+                ForcedEnd = query["end"].ToString() is { Length: > 0 } end ? CommonOptions.ParseTid(end) : null,
+                ChunkBytes = Number(query, "chunk") ?? 4L << 30,
+            };
+            IByteChannel output = Number(query, "bandwidth") is { } rate and > 0
+                ? new PacedChannel(channel, new BandwidthLimiter(rate, time), time, stop) : channel;
+            new MirrorSourceSession(output, fs.MirrorSource(Pfs(query)), options, time, watcher).Run(stop);
+            return true;
+        });
+
+    internal static Task Target(HttpContext context, HammerFs fs) => Upgrade(context, (channel, watcher, stop) =>
+    {
+        IQueryCollection query = context.Request.Query;
+        var options = new MirrorOptions
+        {
+            TwoWay = Flag(query, "twoWay"), Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
+        };
+        Errno result = fs.OpenMirrorTarget(Pfs(query), out HammerFs.MirrorTargetLease? lease);
+        if (result == Errno.Busy) throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
+        if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
+        using (lease) return new MirrorTargetSession(channel, _ => lease!.Target, options, watcher).Run();
+    });
+
+    static int Pfs(IQueryCollection query) => (int)(Number(query, "pfs") ?? throw new UsageException("pfs is missing"));
+
+    static bool Flag(IQueryCollection query, string name) => query[name] == "1";
+
+    static long? Number(IQueryCollection query, string name) =>
+        long.TryParse(query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : null;
+
+    static async Task Upgrade(HttpContext context, Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
+    {
+        IHttpUpgradeFeature? upgrade = context.Features.Get<IHttpUpgradeFeature>();
+        if (upgrade is not { IsUpgradableRequest: true } || context.Request.Headers.Upgrade != ControlApi.MirrorUpgrade)
+        {
+            context.Response.StatusCode = StatusCodes.Status426UpgradeRequired;
+            return;
+        }
+        context.Response.Headers.Upgrade = ControlApi.MirrorUpgrade;
+        using Stream stream = await upgrade.UpgradeAsync();
+        CancellationToken gone = context.Features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed ?? default;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(gone, context.RequestAborted);
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool events = context.Request.Query["events"] == "1";
+        var thread = new Thread(() =>
+        {
+            using var frames = new MirrorFrames(stream);
+            var channel = new FrameChannel(frames);
+            RunSession(channel, events, session, stop.Token);
+            done.SetResult();
+        })
+        {
+            IsBackground = true, Name = "nashammer-mirror",
+        };
+        thread.Start();
+        await done.Task;
+    }
+
+    static void RunSession(FrameChannel channel, bool events,
+        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken stop)
+    {
+        MirrorResult result;
+        try
+        {
+            bool whole = session(channel, new EventWatcher(channel, events), stop);
+            result = new MirrorResult(whole, whole ? null
+                : "the source ended the stream inside a batch; it is not committed");
+        }
+        catch (Exception e) when (CommandLine.IsExpected(e))
+        {
+            result = new MirrorResult(false, e.Message);
+        }
+        try
+        {
+            channel.Send(FrameKind.Result, result, ControlJson.Default.MirrorResult);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // The client has gone; there is nobody to tell.
+        }
+    }
+
+    /// <summary>Tells the client what happens; progress at most twice a second.</summary>
+    sealed class EventWatcher(FrameChannel channel, bool progress) : MirrorWatcher
+    {
+        MirrorRange _range;
+        long _last;
+
+        public override void ScanBegins(MirrorRange range)
+        {
+            _range = range;
+            if (progress) Send("scan", range);
+        }
+
+        public override void Progress(long objId, long bytes)
+        {
+            if (!progress) return;
+            long now = Environment.TickCount64;
+            if (now - _last < 500) return;
+            _last = now;
+            channel.Send(FrameKind.Event, new MirrorEvent
+            {
+                Kind = "progress", Begin = Tid.Format(_range.Begin), End = Tid.Format(_range.End), Bytes = bytes,
+                Obj = objId.ToString("x16", CultureInfo.InvariantCulture),
+            }, ControlJson.Default.MirrorEvent);
+        }
+
+        public override void BatchEnded(in MirrorBatch batch) => channel.Send(FrameKind.Event, new MirrorEvent
+        {
+            Kind = "batch", Begin = Tid.Format(batch.Range.Begin), End = Tid.Format(batch.Range.End),
+            Bytes = batch.Bytes, Records = batch.Recs + batch.Passes + batch.Skips, Nodes = batch.NodesVisited,
+            Outcome = batch.End switch
+            {
+                MirrorBatchEnd.Synced => "synced", MirrorBatchEnd.Idle => "idle", _ => "broken",
+            },
+        }, ControlJson.Default.MirrorEvent);
+
+        public override void Waiting() => Send("wait", _range);
+        public override void Delaying() => Send("delay", _range);
+
+        public override void Split(int chunks, long bytes) => channel.Send(FrameKind.Event,
+            new MirrorEvent { Kind = "split", Chunks = chunks, Bytes = bytes }, ControlJson.Default.MirrorEvent);
+
+        public override void BadData(in LeafElm leaf) => channel.Send(FrameKind.Event, new MirrorEvent
+        {
+            Kind = "bad", Obj = leaf.Base.ToString(),
+        }, ControlJson.Default.MirrorEvent);
+
+        void Send(string kind, MirrorRange range) => channel.Send(FrameKind.Event, new MirrorEvent
+        {
+            Kind = kind, Begin = Tid.Format(range.Begin), End = Tid.Format(range.End),
+        }, ControlJson.Default.MirrorEvent);
+    }
+}

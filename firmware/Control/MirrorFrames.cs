@@ -1,0 +1,71 @@
+using System;
+using System.Buffers.Binary;
+using System.IO;
+
+namespace NasFirmware.Control;
+
+/// <summary>Kinds of frames on an upgraded control connection.</summary>
+enum FrameKind : byte
+{
+    /// <summary>Bytes of the mirror stream.</summary>
+    Data = 1,
+    /// <summary>The sender sends no more data.</summary>
+    End = 2,
+    /// <summary>A <see cref="MirrorEvent"/>; server to client.</summary>
+    Event = 3,
+    /// <summary>The <see cref="MirrorResult"/>, the last frame; server to client.</summary>
+    Result = 4,
+}
+
+/// <summary>
+/// Frames over a duplex stream: four bytes (kind in the first, length in the other three, little-endian), then the
+/// payload.
+/// The mirror data themselves are not looked at here.
+/// </summary>
+sealed class MirrorFrames(Stream stream) : IDisposable
+{
+    internal const int PayloadBytesMax = 1 << 18;
+    const int HeadBytes = 4;
+
+    readonly byte[] _output = new byte[HeadBytes + PayloadBytesMax];
+    readonly byte[] _head = new byte[HeadBytes];
+
+    internal void Write(FrameKind kind, ReadOnlySpan<byte> payload)
+    {
+        do
+        {
+            int length = Math.Min(payload.Length, PayloadBytesMax);
+            BinaryPrimitives.WriteInt32LittleEndian(_output, (length << 8) | (byte)kind);
+            payload[..length].CopyTo(_output.AsSpan(HeadBytes));
+            stream.Write(_output, 0, HeadBytes + length);
+            payload = payload[length..];
+        }
+        while (payload.Length > 0);
+        stream.Flush();
+    }
+
+    /// <summary>Reads a head; false at the end of the connection.</summary>
+    internal bool TryReadHead(out FrameKind kind, out int length)
+    {
+        kind = default;
+        length = 0;
+        int got = stream.ReadAtLeast(_head, HeadBytes, throwOnEndOfStream: false);
+        if (got == 0) return false;
+        if (got < HeadBytes) throw new EndOfStreamException("the control connection ended inside a frame");
+        int value = BinaryPrimitives.ReadInt32LittleEndian(_head);
+        kind = (FrameKind)(byte)value;
+        length = (value >> 8) & 0xFFFFFF;
+        if (kind is < FrameKind.Data or > FrameKind.Result || length > PayloadBytesMax)
+        {
+            throw new InvalidDataException(
+                $"the control connection carries a frame of kind {(byte)kind} and {length} bytes");
+        }
+        return true;
+    }
+
+    internal void ReadPayload(Span<byte> destination) => stream.ReadExactly(destination);
+
+    internal int ReadSome(Span<byte> destination) => stream.Read(destination);
+
+    public void Dispose() => stream.Dispose();
+}

@@ -1,0 +1,148 @@
+using System;
+using System.Globalization;
+using System.IO;
+using System.Text;
+using System.Text.Json;
+using System.Threading;
+using NasCore.Mirror;
+using NasCore.Ondisk;
+using NasFirmware.Cli;
+using NasFirmware.Control;
+
+namespace NasFirmware.Mirroring;
+
+/// <summary>A side in a process that serves a mount here, over its control socket.</summary>
+abstract class LocalSide(MirrorProgress progress) : MirrorSide
+{
+    volatile MirrorFrames? _frames;
+
+    protected MirrorProgress Progress => progress;
+
+    /// <summary>Carries bytes both ways until the session tells its result.</summary>
+    protected bool Carry(MirrorFrames frames, Stream input, Stream output, bool takesInput, byte[] first)
+    {
+        _frames = frames;
+        if (first.Length > 0) frames.Write(FrameKind.Data, first);
+        if (takesInput)
+        {
+            var feeder = new Thread(() => Feed(frames, input)) { IsBackground = true, Name = "mirror-feed" };
+            feeder.Start();
+        }
+        byte[] buffer = new byte[MirrorFrames.PayloadBytesMax];
+        while (frames.TryReadHead(out FrameKind kind, out int length))
+        {
+            Span<byte> payload = buffer.AsSpan(0, length);
+            frames.ReadPayload(payload);
+            switch (kind)
+            {
+                case FrameKind.Data:
+                    output.Write(payload);
+                    output.Flush();
+                    break;
+                case FrameKind.Event:
+                    progress.Show(JsonSerializer.Deserialize(payload, ControlJson.Default.MirrorEvent)!);
+                    break;
+                case FrameKind.Result:
+                    return progress.Ended(JsonSerializer.Deserialize(payload, ControlJson.Default.MirrorResult)!);
+                default:
+                    throw new InvalidDataException($"the mounting process sent a frame of kind {kind}");
+            }
+        }
+        throw new IOException("the process that serves the mount has gone");
+    }
+
+    static void Feed(MirrorFrames frames, Stream input)
+    {
+        byte[] buffer = new byte[MirrorFrames.PayloadBytesMax];
+        try
+        {
+            int got;
+            while ((got = input.Read(buffer)) > 0) frames.Write(FrameKind.Data, buffer.AsSpan(0, got));
+            frames.Write(FrameKind.End, []);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            // One of the two has gone; the session notices by itself and tells.
+        }
+    }
+
+    internal override void Abort() => _frames?.Dispose();
+}
+
+/// <summary>mirror-read of a mounted PFS.</summary>
+sealed class LocalSource(string path, MirrorSettings settings, MirrorProgress progress) : LocalSide(progress)
+{
+    internal override bool Run(Stream input, Stream output)
+    {
+        using PfsPath pfs = PfsPath.Open(path);
+        var query = new StringBuilder();
+        void Number(string name, long value) => query.Append(CultureInfo.InvariantCulture, $"&{name}={value}");
+        query.Append(CultureInfo.InvariantCulture, $"/mirror/source?pfs={pfs.PfsId}");
+        Number("delay", settings.Delay);
+        if (settings.TwoWay) Number("twoWay", 1);
+        if (settings.Stream) Number("stream", 1);
+        if (settings.DialectA) Number("dialectA", 1);
+        if (settings.Verbose > 0) Number("events", 1);
+        if (settings.Bandwidth > 0) Number("bandwidth", settings.Bandwidth);
+        if (settings.TimeLimit > 0) Number("limit", settings.TimeLimit);
+        if (settings.ChunkBytes is { } chunk) Number("chunk", chunk);
+        if (settings.Begin is { } begin) query.Append("&begin=").Append(begin);
+        using MirrorFrames frames = pfs.Client.OpenMirror(query.ToString());
+        return Carry(frames, input, output, settings.TwoWay, []);
+    }
+}
+
+/// <summary>mirror-write to a mounted PFS; a missing one is made when the source has said which it is.</summary>
+sealed class LocalTarget(string path, MirrorSettings settings, MirrorProgress progress) : LocalSide(progress)
+{
+    internal override bool Run(Stream input, Stream output)
+    {
+        byte[] first = PfsPath.Exists(path) ? [] : CreateSlave(input);
+        using PfsPath pfs = PfsPath.Open(path);
+        if (!pfs.Client.Pfs(pfs.PfsId).Slave)
+        {
+            throw new IOException($"{path}: PFS#{pfs.PfsId} is not a slave; only a slave can be a mirror's target");
+        }
+        string query = string.Create(CultureInfo.InvariantCulture, $"/mirror/target?pfs={pfs.PfsId}")
+            + (settings.TwoWay ? "&twoWay=1" : "") + (settings.DialectA ? "&dialectA=1" : "")
+            + (settings.Verbose > 0 ? "&events=1" : "");
+        using MirrorFrames frames = pfs.Client.OpenMirror(query);
+        return Carry(frames, input, output, takesInput: true, first);
+    }
+
+    byte[] CreateSlave(Stream input)
+    {
+        if (settings.DialectA) throw new IOException($"{path} does not exist; make it with pfs-slave");
+        byte[] ident = new byte[MrecordHead.Padded(MrecordPfsd.Bytes)];
+        input.ReadExactly(ident);
+        var reader = new MrecordReader(new ArrayChannel(ident));
+        if (!reader.TryRead() || reader.Kind != MrecordType.Pfsd)
+        {
+            throw new IOException($"{path} does not exist, and the source did not say what it is");
+        }
+        Guid shared = reader.Pfsd.SharedUuid;
+        Console.Error.WriteLine($"{path} does not exist");
+        if (!settings.Yes && !Progress.Ask("Create it as a slave PFS? [y/n] "))
+        {
+            throw new IOException("nothing was done");
+        }
+        Console.Error.WriteLine($"creating slave PFS {path} with shared-uuid={shared:D}");
+        PfsText.Create(path, slave: true, new PfsUpdateRequest { SharedUuid = shared }, Console.Error);
+        return ident;
+    }
+
+    sealed class ArrayChannel(byte[] bytes) : IByteChannel
+    {
+        int _at;
+
+        public int Read(Span<byte> destination)
+        {
+            int n = Math.Min(destination.Length, bytes.Length - _at);
+            bytes.AsSpan(_at, n).CopyTo(destination);
+            _at += n;
+            return n;
+        }
+
+        public void Write(ReadOnlySpan<byte> source) => throw new NotSupportedException();
+    }
+}
