@@ -72,7 +72,8 @@ sealed record CheckLine(string Severity, string Rule, string? Where, string Text
 }
 
 /// <summary>The last line of the JSON output.</summary>
-sealed record CheckSummary(bool Clean, long Findings, long Warnings, long Nodes, long Records, long Inodes, long DataBytes)
+sealed record CheckSummary(bool Clean, long Findings, long Warnings, long Nodes, long Records, long Inodes,
+    long DataBytes)
 {
     internal static CheckSummary Of(CheckResult r) =>
         new(r.IsClean, r.Findings, r.Warnings, r.Nodes, r.Records, r.Inodes, r.DataBytes);

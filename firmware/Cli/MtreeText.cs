@@ -20,7 +20,8 @@ static class MtreeText
         var text = new StringBuilder(name.Length);
         foreach (byte b in name)
         {
-            bool plain = b is > 0x20 and < 0x7F and not ((byte)'\\' or (byte)'#' or (byte)'*' or (byte)'?' or (byte)'[');
+            bool special = b is (byte)'\\' or (byte)'#' or (byte)'*' or (byte)'?' or (byte)'[';
+            bool plain = b is > 0x20 and < 0x7F && !special;
             if (plain) text.Append((char)b);
             else text.Append('\\').Append((char)('0' + (b >> 6))).Append((char)('0' + ((b >> 3) & 7)))
                 .Append((char)('0' + (b & 7)));

@@ -6,7 +6,7 @@ using NasCore.Volumes;
 
 namespace NasFirmware.Cli;
 
-/// <summary>What the verbs on volumes that are not mounted have in common: their devices and how they are opened.</summary>
+/// <summary>What the verbs on volumes that are not mounted share: their devices, and how they open.</summary>
 sealed class OfflineCommand
 {
     internal Option<string[]> Devices { get; } = CommonOptions.Devices();
@@ -26,7 +26,7 @@ sealed class OfflineCommand
         return command;
     }
 
-    /// <summary>Opens read-only, without a lock: the volumes may be looked at while they are mounted elsewhere.</summary>
+    /// <summary>Opens read-only, without a lock.</summary>
     internal OfflineVolumes Open(ParseResult parsed)
     {
         List<string> paths = CommonOptions.Paths(parsed, Devices, Arguments);

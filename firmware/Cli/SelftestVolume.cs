@@ -30,8 +30,8 @@ static class SelftestVolume
         new Random(1).NextBytes(written);
         using (HammerFs fs = Open(device, readOnly: false))
         {
-            Good("create", fs.Create(fs.Root, "file"u8, ObjType.RegFile, 0x1A4, 0, 0, new Caller(0, 0, 1), out Vnode file,
-                out _));
+            Good("create", fs.Create(fs.Root, "file"u8, ObjType.RegFile, 0x1A4, 0, 0, new Caller(0, 0, 1),
+                out Vnode file, out _));
             Good("write", fs.Write(file, 0, written, append: false, killSetId: false, out int n));
             SelftestCommand.Equal("bytes written", FileBytes, n);
             Good("sync", fs.SyncAndWait());

@@ -32,8 +32,9 @@ public static unsafe class LinuxPath
             if (Libc.StatX(AtFdCwd, p, NoFollow, BasicStats, buffer) != 0) throw Error("cannot stat", path);
         }
         // struct statx has one layout on all architectures.
-        return new LinuxStat(*(ushort*)(buffer + 28), *(uint*)(buffer + 20), *(uint*)(buffer + 24), *(uint*)(buffer + 16),
-            *(ulong*)(buffer + 32), *(long*)(buffer + 40), *(long*)(buffer + 112), *(uint*)(buffer + 120),
+        return new LinuxStat(*(ushort*)(buffer + 28), *(uint*)(buffer + 20), *(uint*)(buffer + 24),
+            *(uint*)(buffer + 16), *(ulong*)(buffer + 32), *(long*)(buffer + 40), *(long*)(buffer + 112),
+            *(uint*)(buffer + 120),
             *(long*)(buffer + 96), *(uint*)(buffer + 104), *(uint*)(buffer + 128), *(uint*)(buffer + 132));
     }
 

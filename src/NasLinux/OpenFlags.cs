@@ -19,7 +19,8 @@ public static unsafe class OpenFlags
     public static string? Problem(string file, string directory)
     {
         if (Try(directory, Directory) is int error and not 0) return $"O_DIRECTORY on a directory: errno {error}";
-        if (Try(file, Directory) is int other and not ENotDir) return $"O_DIRECTORY on a file: errno {other}, not ENOTDIR";
+        if (Try(file, Directory) is int other and not ENotDir)
+            return $"O_DIRECTORY on a file: errno {other}, not ENOTDIR";
         // EINVAL: a file system without direct I/O, such as tmpfs.
         return Try(file, Direct) is int direct and not (0 or EInval) ? $"O_DIRECT on a file: errno {direct}" : null;
     }

@@ -52,7 +52,8 @@ public static class ShowUndo
                 break;
             case FifoHead.TypeUndo when record.Size >= FifoUndo.Bytes + FifoTail.Bytes:
                 FifoUndo undo = MemoryMarshal.Read<FifoUndo>(record.Bytes);
-                text.Put($"UNDO({record.Size})\tseq={record.Seq:x8} offset={undo.UndoOffset:x16} bytes={undo.DataBytes}");
+                text.Put($"UNDO({record.Size})\tseq={record.Seq:x8} offset={undo.UndoOffset:x16} ");
+                text.Put($"bytes={undo.DataBytes}");
                 break;
             case FifoHead.TypeRedo when record.Size >= FifoRedo.Bytes + FifoTail.Bytes:
                 FifoRedo redo = MemoryMarshal.Read<FifoRedo>(record.Bytes);

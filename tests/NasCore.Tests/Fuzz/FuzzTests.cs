@@ -21,7 +21,8 @@ public sealed class FuzzTests
     const long AllocatedBytesMax = 96L << 20;
     static readonly string[] s_volumes =
         ["v7/mirror.slave3", "v6/snapprune.after", "random-crashed/9001", "fresh/v7-64m-u8m", "v7/crash.undo-pre-n25"];
-    static readonly string[] s_streams = ["v7/mirror.full.stream", "v7/mirror.incr.stream", "v6/mirror.pruned_incr.stream"];
+    static readonly string[] s_streams =
+        ["v7/mirror.full.stream", "v7/mirror.incr.stream", "v6/mirror.pruned_incr.stream"];
 
     static int Setting(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name),
         CultureInfo.InvariantCulture, out int value) ? value : otherwise;
@@ -108,7 +109,8 @@ public sealed class FuzzTests
         var random = new Random(seed);
         byte[] bytes = (byte[])streams[random.Next(streams.Length)].Clone();
         FuzzStream.Damage(bytes, random, repair: (seed & 1) == 0);
-        var reader = new MrecordReader(new FuzzStream(bytes, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length));
+        int length = random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length;
+        var reader = new MrecordReader(new FuzzStream(bytes, length));
         try
         {
             while (reader.TryRead())
