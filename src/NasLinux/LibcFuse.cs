@@ -33,6 +33,9 @@ static unsafe partial class Libc
     [LibraryImport(Lib, EntryPoint = "dup2", SetLastError = true)]
     internal static partial int Dup2(int from, int to);
 
+    [LibraryImport(Lib, EntryPoint = "dup3", SetLastError = true)]
+    internal static partial int Dup3(int from, int to, int flags);
+
     [LibraryImport(Lib, EntryPoint = "socketpair", SetLastError = true)]
     internal static partial int SocketPair(int domain, int type, int protocol, int* pair);
 }

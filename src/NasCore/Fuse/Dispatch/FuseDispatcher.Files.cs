@@ -38,6 +38,7 @@ public sealed partial class FuseDispatcher
         Errno error = _fs.GetAttr(vnode, out FileAttr attr);
         if (error.IsError) return Gone(error);
         if (writes && (!vnode.IsLive || _fs.IsReadOnly)) return Errno.RoFs;
+        if (writes && !FlagsAllowOpen(attr.Uflags, flags)) return Errno.Perm;
         if (writes && (flags & FuseBits.OTrunc) != 0)
         {
             var request = new AttrRequest { Change = AttrChange.Size };
@@ -57,6 +58,12 @@ public sealed partial class FuseDispatcher
         reply.Put(new FuseOpenOut { Fh = handle, OpenFlags = same ? FuseOpenReply.KeepCache : FuseOpenReply.None });
         return Errno.None;
     }
+
+    /// <summary>The kernel knows nothing of our flags: immutable files are not opened for writing, append-only ones
+    /// for appending only.</summary>
+    static bool FlagsAllowOpen(uint uflags, uint openFlags) => (uflags & (UfImmutable | SfImmutable)) == 0
+        && ((uflags & (UfAppend | SfAppend)) == 0
+            || (openFlags & (FuseBits.OAppend | FuseBits.OTrunc)) == FuseBits.OAppend);
 
     Errno Create(in FuseInHeader head, ref RequestCursor body, ref ReplyWriter reply)
     {
