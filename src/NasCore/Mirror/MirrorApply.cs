@@ -69,6 +69,8 @@ public sealed class MirrorApply : IMirrorTarget
     public Errno Begin(MirrorRange range)
     {
         _range = range;
+        // What lay ahead at the end of the last batch says nothing about the start of this one.
+        _aheadKnown = false;
         MoveTo(FilteredScan.FirstKey(_pfsId), consumed: false);
         return Errno.None;
     }
