@@ -48,6 +48,7 @@ public sealed partial class HammerFs
         }
         finally
         {
+            DropLoaded();
             _lock.ExitWriteLock();
             ReturnCursor(cursor);
         }
@@ -61,10 +62,32 @@ public sealed partial class HammerFs
     {
         if (_core!.HasCredits(nodes)) return true;
         if (_dirty.Count < 16 || !_core.PromisesWeigh) return false;
-        CloseDirty();
-        _core.DropPromises();
+        CloseDirtyEarly();
         return _core.HasCredits(nodes);
     }
+
+    /// <summary>
+    /// Brings dirty objects into the tree in the middle of a group. One that fails here has left the list of dirty
+    /// objects, so the mount is latched whether or not the tree was touched: what was acknowledged must not get lost
+    /// silently.
+    /// </summary>
+    void CloseDirtyEarly()
+    {
+        _closedEarly = _core!.OpenGroup;
+        try
+        {
+            CloseDirty();
+            _core.DropPromises();
+        }
+        catch (Exception e)
+        {
+            Health.LatchCritical(HammerOff.Null, "bringing changes into the tree failed", e);
+            throw;
+        }
+    }
+
+    /// <summary>The last group in which dirty objects entered the tree before its close.</summary>
+    long _closedEarly;
 
     // ------------------------------------------------------------------ space (W10)
 
@@ -96,10 +119,35 @@ public sealed partial class HammerFs
     {
         if (_live.TryGetValue((vnode.PfsId, vnode.ObjId), out Inode? inode)) return inode.IsDead ? null : inode;
         if (!_inodes.TryInode(cursor, vnode.PfsId, vnode.ObjId, Tid.Max, out InodeOndisk data)) return null;
-        inode = new Inode(vnode.PfsId, vnode.ObjId) { Data = data, ChangedGroup = _core!.OpenGroup - 1 };
+        inode = new Inode(vnode.PfsId, vnode.ObjId) { Data = data, ChangedGroup = LoadedGroup(cursor) };
         _live.Add((vnode.PfsId, vnode.ObjId), inode);
+        _loaded.Add(inode);
         return inode;
     }
+
+    /// <summary>
+    /// The group up to which an object just loaded may have changed. What the open group did to it while it was in
+    /// memory before is in the tree already if the group made the record, or took in dirty objects early; fsync must
+    /// wait for that.
+    /// </summary>
+    long LoadedGroup(BTreeCursor cursor)
+    {
+        bool changed = cursor.Elm.Base.CreateTid == _core!.Group.Tid || _closedEarly == _core.OpenGroup;
+        return changed ? _core.OpenGroup : _core.OpenGroup - 1;
+    }
+
+    /// <summary>Objects that the present operation has brought into memory; they stay only if it has use for
+    /// them.</summary>
+    readonly List<Inode> _loaded = [];
+
+    void DropLoaded()
+    {
+        foreach (Inode inode in _loaded) DropIfIdle(inode);
+        _loaded.Clear();
+    }
+
+    /// <summary>Objects kept in memory now, for status.</summary>
+    public int LiveCount => _live.Count;
 
     /// <summary>The object's record is to be replaced when the group closes; room for that is promised.</summary>
     void MarkDirty(Inode inode)
