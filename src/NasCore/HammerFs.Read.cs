@@ -249,19 +249,27 @@ public sealed partial class HammerFs
         }
     }
 
-    /// <summary>True if there are data at a file offset; end is where that may change.</summary>
+    /// <summary>
+    /// True if there are data at a file offset; end is where that may change. One look takes in all the extents of a
+    /// plan, and a hole of any size.
+    /// </summary>
     static bool SeekSpan(BTreeCursor cursor, Vnode vnode, Inode? live, long at, long size, out long end)
     {
         ExtentPlan plan = default;
-        FileReader.Plan(cursor, vnode.PfsId, vnode.ObjId, vnode.AsOf, at, Math.Min(size - at, 4L << 20), ref plan);
-        end = plan.Count > 0 ? plan.End : Math.Min(size, at + (4L << 20));
+        FileReader.Plan(cursor, vnode.PfsId, vnode.ObjId, vnode.AsOf, at, size - at, ref plan);
+        end = size;
         bool data = false;
-        if (plan.Count > 0)
+        for (int i = 0; i < plan.Count; i++)
         {
-            ref LeafElm first = ref plan.Extents[0];
-            long start = first.Base.Key - first.DataLen;
-            data = start <= at;
-            end = data ? Math.Min(first.Base.Key, size) : Math.Min(start, size);
+            ref LeafElm elm = ref plan.Extents[i];
+            long start = elm.Base.Key - elm.DataLen;
+            if (start > (data ? end : at))
+            {
+                if (!data) end = Math.Min(start, size);
+                break;
+            }
+            data = true;
+            end = Math.Min(elm.Base.Key, size);
         }
         if (live is not { HasBlocks: true }) return data;
         foreach (DirtyBlock block in live.Blocks!.Values)
