@@ -81,7 +81,7 @@ public sealed partial class HammerFs
         public Errno ReadPfs(out PseudofsData pfs)
         {
             if (!fs.TryGetPfs(pfsId, out pfs)) return Errno.NoEnt;
-            pfs.SyncEndTid = fs.SafeTid(pfsId);
+            pfs.SyncEndTid = fs.SafeTidShared(pfsId);
             return Errno.None;
         }
 
@@ -99,7 +99,7 @@ public sealed partial class HammerFs
         // Every durable group may move the safe TID of a master, or the end of a slave.
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop)
         {
-            if (fs._core is null) return fs.SafeTid(pfsId) > tid;
+            if (fs._core is null) return fs.SafeTidShared(pfsId) > tid;
             using var moved = new ManualResetEventSlim();
             void Wake(ulong _) => moved.Set();
             void WakePfs() => moved.Set();
@@ -107,7 +107,7 @@ public sealed partial class HammerFs
             fs.PfsMoved += WakePfs;
             try
             {
-                while (fs.SafeTid(pfsId) <= tid)
+                while (fs.SafeTidShared(pfsId) <= tid)
                 {
                     if (!moved.Wait(timeout, stop)) return false;
                     moved.Reset();

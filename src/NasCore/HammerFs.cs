@@ -147,15 +147,33 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     {
         if (IsReadOnly) return true;
         if (vnode.IsLive) return false;
-        return vnode.AsOf <= SafeTid(vnode.PfsId);
+        return vnode.AsOf <= SafeTidShared(vnode.PfsId);
     }
 
     /// <summary>The TID up to which a PFS can no longer change: of the last durable group, or the slave's
-    /// end.</summary>
+    /// end in that group (M1, R4). Callers hold the lock.</summary>
     ulong SafeTid(int pfsId)
     {
         PfsState state = PfsOf(pfsId);
         return state.Exists && state.Data.IsSlave ? SlaveEnd(pfsId, state) : DurableTid;
+    }
+
+    /// <summary>
+    /// The same for callers without the lock: the PFS record may have to be read from the tree, and an old one must
+    /// not enter the table after a new one.
+    /// </summary>
+    ulong SafeTidShared(int pfsId)
+    {
+        if (_lock.IsReadLockHeld || _lock.IsWriteLockHeld) return SafeTid(pfsId);
+        _lock.EnterReadLock();
+        try
+        {
+            return SafeTid(pfsId);
+        }
+        finally
+        {
+            _lock.ExitReadLock();
+        }
     }
 
     /// <summary>The PFS's record as it is now. Takes no file system lock of its own: callers hold it.</summary>
