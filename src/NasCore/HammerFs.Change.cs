@@ -107,8 +107,8 @@ public sealed partial class HammerFs
     {
         long reserve = removal ? ReserveBytes / 4 : ReserveBytes;
         if (_core!.Freemap.UsableFreeBytes - _promisedBytes - bytes >= reserve) return Errno.None;
-        if (removal && _core.Freemap.HeldCount == 0) return Errno.None;
-        bool hope = _core.Freemap.HeldCount > 0 || _core.Group.Removals.Count > 0 || _core.HasDueRemovals;
+        if (removal && !_core.Freemap.HoldsForGroup) return Errno.None;
+        bool hope = _core.Freemap.HoldsForGroup || _core.Group.Removals.Count > 0 || _core.HasDueRemovals;
         return hope ? Errno.NeedFlush : removal ? Errno.None : Errno.NoSpc;
     }
 

@@ -88,6 +88,12 @@ public sealed partial class HammerFs
             if (_core!.IsRunning) SyncAndWait();
             else _core.FlushOnce();
         }
+        if (e == Errno.Again)
+        {
+            WriteAbandon(ref arg);
+            arg.Reserved = false;
+            return WritePiece(ref arg);
+        }
         if (e.IsError) WriteAbandon(ref arg);
         return e;
     }
@@ -138,7 +144,7 @@ public sealed partial class HammerFs
             {
                 for (int i = 0; i < arg.Count; i++) _core.Freemap.Unreserve(arg.Extents[i]);
                 arg.Count = 0;
-                return _core.Freemap.HeldCount > 0 ? Errno.NeedFlush : Errno.NoSpc;
+                return _core.Freemap.HoldsForGroup ? Errno.NeedFlush : Errno.NoSpc;
             }
             arg.Extents[arg.Count++] = off;
         }
@@ -190,6 +196,8 @@ public sealed partial class HammerFs
     {
         Inode? inode = Live(cursor, arg.Vnode);
         if (inode is null) return Errno.NoEnt;
+        // Somebody else appended while our bytes went to the device: the end is elsewhere now, begin again.
+        if (arg.Append && (long)inode.Data.Size != arg.Offset) return Errno.Again;
         long at = arg.FullFrom;
         for (int i = 0; i < arg.Count; i++)
         {

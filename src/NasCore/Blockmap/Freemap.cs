@@ -70,6 +70,14 @@ public sealed class Freemap
     /// <summary>Big-blocks that are free but held back.</summary>
     public int HeldCount => _held.Count;
 
+    /// <summary>
+    /// True if big-blocks are held back that the next durable group may release. Those that only a reader still pins
+    /// are none: it may be a mirror whose peer has stalled, and closing groups does not help.
+    /// </summary>
+    public bool HoldsForGroup => _held.Count > 0 && _lastFreed > DurableGroup;
+
+    long _lastFreed;
+
     /// <summary>Bytes in free big-blocks that could be handed out now.</summary>
     public long UsableFreeBytes =>
         Math.Max(0, _volumes.Root.Header.StatFreeBigBlocks - HeldNow()) * HammerConst.BigBlockBytes;
@@ -137,7 +145,7 @@ public sealed class Freemap
             l1.BlocksFree++;
             l1.Layer1Crc = HammerCrc.Layer1(_version, in l1);
             _writer.ModifyHeader(VolumeOndisk.StatFreeBigBlocksAt, 8).StatFreeBigBlocks++;
-            _held[off.BigBlockBase.LongOffset] = _writer.Group;
+            _held[off.BigBlockBase.LongOffset] = _lastFreed = _writer.Group;
         }
         l2.EntryCrc = HammerCrc.Layer2(_version, in l2);
     }
