@@ -232,7 +232,8 @@ public sealed partial class HammerFs
         {
             if (IsReadOnlyView(vnode)) return Errno.None;
             Inode? inode = Live(cursor, vnode);
-            if (inode is null) return Errno.NoEnt;
+            // An object whose last handle has gone is being destroyed; O_PATH descriptors can still ask for it.
+            if (inode is null || inode.IsDestroying) return Errno.NoEnt;
             inode.OpenCount++;
             return Errno.None;
         }

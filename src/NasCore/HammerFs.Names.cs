@@ -248,7 +248,8 @@ public sealed partial class HammerFs
         if (inode is null) return Errno.NoEnt;
         if (inode.Type == ObjType.Directory) return Errno.Perm;
         if ((inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
-        if (inode.Data.Nlinks == 0 && !inode.IsOrphan) return Errno.NoEnt;
+        // What is being destroyed cannot come back: part of it may be gone already.
+        if (inode.Data.Nlinks == 0 && (!inode.IsOrphan || inode.IsDestroying)) return Errno.NoEnt;
         e = CheckNewName(cursor, dir!, arg.Name);
         if (e.IsError) return e;
         e = CheckSpace(4L * HammerConst.NodeBytes);

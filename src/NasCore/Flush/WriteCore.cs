@@ -148,14 +148,10 @@ public sealed class WriteCore : IDisposable
     /// <summary>See <see cref="IFileSystem.WhenDurable"/>.</summary>
     public void WhenDurable(long group, DurableCallback callback, object? state)
     {
-        if (_health.IsCritical)
-        {
-            callback(state, Errno.Io);
-            return;
-        }
         lock (_waitLock)
         {
-            if (group > _durable && !_stopped)
+            // Asked under the lock: a failing group latches first and answers everybody in the list then.
+            if (group > _durable && !_stopped && !_health.IsCritical)
             {
                 _waiters.Add((group, callback, state));
                 if (group > _wanted) _wanted = group;
@@ -234,10 +230,10 @@ public sealed class WriteCore : IDisposable
     void Fail(Exception e)
     {
         _health.LatchCritical(HammerOff.Null, "closing a flush group failed", e);
-        AnswerWaiters(Errno.Io, long.MaxValue);
         // A latched mount has nothing to flush: without this the loop would spin on an unreachable goal.
         Volatile.Write(ref _wanted, 0);
         Volatile.Write(ref _openedAt, 0);
+        AnswerWaiters(Errno.Io, long.MaxValue);
     }
 
     /// <summary>Closes and writes the open group, if it holds anything. One caller at a time.</summary>
