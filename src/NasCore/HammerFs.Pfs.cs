@@ -106,8 +106,11 @@ public sealed partial class HammerFs
         result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData pfs) =>
         {
             if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
+            ForgetPfs(pfsId);
             pfs.MirrorFlags |= PseudofsData.FlagSlave;
-            pfs.SyncEndTid = Math.Max(pfs.SyncEndTid, DurableTid);
+            // What came in since the wait above is in the open group, and durable together with this record.
+            ulong end = _core!.Writer.IsClean ? DurableTid : _core.Group.Tid + 1;
+            pfs.SyncEndTid = Math.Max(pfs.SyncEndTid, end);
             return Errno.None;
         });
         return result.IsError ? result : PfsDurable(pfsId);
@@ -124,6 +127,8 @@ public sealed partial class HammerFs
         // Nobody shall write there while it goes: a slave is read-only. Cut off here, it can be destroyed again.
         result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData pfs) =>
         {
+            if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
+            ForgetPfs(pfsId);
             pfs.MirrorFlags |= PseudofsData.FlagSlave;
             pfs.SyncEndTid = 1;
             return Errno.None;
@@ -136,6 +141,19 @@ public sealed partial class HammerFs
             return Errno.None;
         });
         return result.IsError ? result : PfsDurable(pfsId);
+    }
+
+    /// <summary>
+    /// A master ceases to be one: its objects in memory enter the tree now and are forgotten. Later they would overlay
+    /// what a mirror writes, or look for records that are gone.
+    /// </summary>
+    void ForgetPfs(int pfsId)
+    {
+        CloseDirtyEarly();
+        foreach ((int Pfs, long ObjId) key in _live.Keys)
+        {
+            if (key.Pfs == pfsId) _live.Remove(key);
+        }
     }
 
     Errno Rollback(int pfsId, ulong truncTid, Func<bool> goOn)
