@@ -68,6 +68,7 @@ public sealed class MirrorApply : IMirrorTarget
 
     public Errno Begin(MirrorRange range)
     {
+        if (range.End > Tid.PeerMax) return Errno.Inval;
         _range = range;
         // What lay ahead at the end of the last batch says nothing about the start of this one.
         _aheadKnown = false;
@@ -274,7 +275,7 @@ public sealed class MirrorApply : IMirrorTarget
 
     Errno Item(in LeafElm own, ReadOnlySpan<byte> data, bool create)
     {
-        if (own.Base.ObjId <= 0) return Errno.Inval;
+        if (own.Base.ObjId <= 0 || (ulong)own.Base.ObjId > Tid.PeerMax) return Errno.Inval;
         bool config = own.Base.RecType == RecType.Config;
         HammerOff reserved = HammerOff.Null;
         int waits = 0;

@@ -167,7 +167,7 @@ public sealed class MirrorTargetSession
             var plan = new MirrorPlan.SlaveAhead(own.SyncEndTid, _range.End);
             throw new MirrorRefusedException(plan, plan.Sentence);
         }
-        if (_range.End >= Tid.AllocLimit) throw _reader.Error(
+        if (_range.End > Tid.PeerMax) throw _reader.Error(
             $"the range ends at {Tid.Format(_range.End)}: no such TID");
         Store(_target.Begin(_range));
         _begun = true;
