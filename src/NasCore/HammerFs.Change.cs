@@ -15,6 +15,7 @@ public sealed partial class HammerFs
     readonly List<Inode> _dirty = [];
     long _promisedBytes;
 
+    /// <summary>Kept in a field by each operation: making one is an allocation.</summary>
     delegate Errno Change<TArg>(BTreeCursor cursor, ref TArg arg) where TArg : allows ref struct;
 
     /// <summary>

@@ -67,7 +67,7 @@ public sealed partial class HammerFs
 
     Errno WritePiece(ref WriteArg arg)
     {
-        Errno e = Mutate(16 + arg.Source.Length / HammerConst.BufferBytes * 2, ref arg, WriteBegin);
+        Errno e = Mutate(16 + arg.Source.Length / HammerConst.BufferBytes * 2, ref arg, _writeBegin ??= WriteBegin);
         if (e.IsError || !arg.Reserved) return e;
         try
         {
@@ -82,7 +82,7 @@ public sealed partial class HammerFs
         // caller, because the data are on the medium already.
         for (int tries = 0; ; tries++)
         {
-            e = Mutate(16 + arg.Count * 2, ref arg, WriteEnd);
+            e = Mutate(16 + arg.Count * 2, ref arg, _writeEnd ??= WriteEnd);
             if (e != Errno.NeedFlush) break;
             if (tries == 100) return WriteAbandon(ref arg);
             if (_core!.IsRunning) SyncAndWait();
@@ -97,6 +97,8 @@ public sealed partial class HammerFs
         if (e.IsError) WriteAbandon(ref arg);
         return e;
     }
+
+    Change<WriteArg>? _writeBegin;
 
     /// <summary>Checks, cuts, and reserves; a write without whole blocks is done here entirely.</summary>
     Errno WriteBegin(BTreeCursor cursor, ref WriteArg arg)
@@ -115,6 +117,12 @@ public sealed partial class HammerFs
         if (e.IsError) return e;
         WriteCut(ref arg);
         if (arg.FullTo <= arg.FullFrom) return WriteFinish(cursor, inode, ref arg);
+        // The blocks at the ends are read while nothing has changed yet: if one cannot be, that is an error of this
+        // write, not of the mount.
+        long end = arg.Offset + arg.Source.Length;
+        if (arg.FullFrom > arg.Offset)
+            LoadBlock(cursor, inode, arg.Offset - arg.Offset % HammerConst.BlockBytesAt(arg.Offset));
+        if (arg.FullTo < end) LoadBlock(cursor, inode, arg.FullTo);
         return WriteReserve(ref arg);
     }
 
@@ -191,6 +199,8 @@ public sealed partial class HammerFs
             _lock.ExitWriteLock();
         }
     }
+
+    Change<WriteArg>? _writeEnd;
 
     Errno WriteEnd(BTreeCursor cursor, ref WriteArg arg)
     {

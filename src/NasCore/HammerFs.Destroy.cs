@@ -41,6 +41,7 @@ public sealed partial class HammerFs
         Errno e = _core!.Records.InsertMeta(key, data);
         if (e.IsError) throw new InvariantException($"broken invariant: space for an orphan record ({e})");
         inode.IsOrphan = true;
+        inode.OrphanKey = key.Key;
     }
 
     /// <summary>A file made without a name is an orphan from the start and open.</summary>
@@ -57,14 +58,9 @@ public sealed partial class HammerFs
     void RemoveOrphan(BTreeCursor cursor, Inode inode)
     {
         BaseElm key = OrphanKey(inode.ObjId);
-        for (; cursor.SeekAsOf(key, Tid.Max); key.Key++)
-        {
-            (int pfsId, long objId) = OrphanOf(in cursor.Elm);
-            if (pfsId != inode.PfsId || objId != inode.ObjId) continue;
-            // Not history: physically, like a PFS record.
-            _core!.Records.RemovePhysically(cursor);
-            break;
-        }
+        key.Key = inode.OrphanKey;
+        // Not history: physically, like a PFS record.
+        if (cursor.SeekAsOf(key, Tid.Max)) _core!.Records.RemovePhysically(cursor);
         inode.IsOrphan = false;
     }
 
@@ -181,9 +177,9 @@ public sealed partial class HammerFs
     /// <summary>At mount: everything on the orphan list is destroyed, and nothing else.</summary>
     void OpenOrphans()
     {
-        List<(int PfsId, long ObjId)> found = Shared(cursor =>
+        List<(int PfsId, long ObjId, long Key)> found = Shared(cursor =>
         {
-            List<(int, long)> list = [];
+            List<(int, long, long)> list = [];
             BaseElm from = RecordKey.Misc(0, HammerConst.RootObjId, RecType.Ext, long.MinValue);
             from.CreateTid = 1;
             for (bool more = cursor.SeekFirst(in from); more && list.Count < 1_000_000; more = cursor.Next())
@@ -191,7 +187,9 @@ public sealed partial class HammerFs
                 ref BaseElm at = ref cursor.Elm.Base;
                 if (at.Localization != from.Localization || at.ObjId != HammerConst.RootObjId
                     || at.RecType != RecType.Ext || at.Key >= 0) break;
-                if (at.DeleteTid == 0) list.Add(OrphanOf(in cursor.Elm));
+                if (at.DeleteTid != 0) continue;
+                (int pfsId, long objId) = OrphanOf(in cursor.Elm);
+                list.Add((pfsId, objId, at.Key));
             }
             return list;
         });
@@ -199,7 +197,7 @@ public sealed partial class HammerFs
         _lock.EnterWriteLock();
         try
         {
-            foreach ((int pfsId, long objId) in found) OpenOrphan(pfsId, objId);
+            foreach ((int pfsId, long objId, long key) in found) OpenOrphan(pfsId, objId, key);
         }
         finally
         {
@@ -207,13 +205,14 @@ public sealed partial class HammerFs
         }
     }
 
-    void OpenOrphan(int pfsId, long objId)
+    void OpenOrphan(int pfsId, long objId, long key)
     {
         if (objId == HammerConst.RootObjId) return;
         BTreeCursor cursor = RentedSecond();
         Inode? inode = Live(cursor, new Vnode(pfsId, Tid.Max, objId));
         inode ??= new Inode(pfsId, objId);
         inode.IsOrphan = true;
+        inode.OrphanKey = key;
         if (inode.Data.Nlinks != 0)
         {
             // Somebody else gave it a name meanwhile: off the list it goes.

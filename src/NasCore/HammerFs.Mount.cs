@@ -36,10 +36,9 @@ public sealed partial class HammerFs
             OnDurable = DestroyMore,
         };
         _pfsFresh = _volumes.Root.Header.NextTid == Tid.Initial;
-        RedoPlan redo = RedoRecovery.Plan(_volumes, _fifoGeometry, outcome);
+        OpenReplay(outcome, RedoRecovery.Plan(_volumes, _fifoGeometry, outcome));
         _core.BeginMount();
         if (_pfsFresh) MarkFreshRoot();
-        OpenRedo(redo);
         OpenOrphans();
         _core.FlushAll();
         if (_options.RunFlusher) _core.Start();
@@ -85,10 +84,29 @@ public sealed partial class HammerFs
         }
     }
 
+    /// <summary>
+    /// Stage 2. Until all of it is durable the header's range still begins where stage 1 began: a crash meanwhile takes
+    /// the replay back and finds the same REDO records again. A range that fills half of the FIFO leaves no room for
+    /// that; then the replay is not repeatable.
+    /// </summary>
+    void OpenReplay(UndoOutcome outcome, RedoPlan plan)
+    {
+        if (plan.Steps.Count == 0) return;
+        if (outcome.Bytes <= _fifoGeometry.Bytes / 2) _core!.BeginReplay(outcome.First);
+        else _core!.BeginMount();
+        OpenRedo(plan);
+        _core.FlushAll();
+    }
+
+    /// <summary>Objects that stage 2 wrote to: their times are new.</summary>
+    public IReadOnlySet<long> RedoneObjects => _redone;
+    readonly HashSet<long> _redone = [];
+
     void OpenRedo(RedoPlan plan)
     {
         foreach (RedoStep step in plan.Steps)
         {
+            _redone.Add(step.ObjId);
             var vnode = new Vnode(new Localization(step.Localization).PfsId, Tid.Max, step.ObjId);
             if (!Shared(cursor => TryInodeLocked(cursor, vnode, out InodeOndisk inode)
                 && inode.ObjTypeRaw == (byte)ObjType.RegFile)) continue;
@@ -163,11 +181,7 @@ public sealed partial class HammerFs
     {
         if (_core is null) return Errno.None;
         if (Health.IsCritical) return Errno.Io;
-        if (!_core.IsRunning)
-        {
-            _core.FlushAll();
-            return Errno.None;
-        }
+        if (!_core.IsRunning) return FlushHere();
         using var done = new System.Threading.ManualResetEventSlim();
         Errno result = Errno.None;
         _core.WhenDurable(_core.OpenGroup, (_, e) =>
@@ -177,6 +191,20 @@ public sealed partial class HammerFs
         }, null);
         done.Wait();
         return result;
+    }
+
+    Errno FlushHere()
+    {
+        try
+        {
+            _core!.FlushAll();
+            return Errno.None;
+        }
+        catch (Exception) when (Health.IsCritical)
+        {
+            // The cause is kept there; the caller learns what fsync learns.
+            return Errno.Io;
+        }
     }
 
     /// <summary>Makes everything durable and a name for it (hammer synctid; observed 14: never 0).</summary>

@@ -39,7 +39,7 @@ public sealed partial class HammerFs
         {
             Dir = dir, Name = name, Type = type, Mode = mode, Rmajor = rmajor, Rminor = rminor, Caller = caller,
         };
-        Errno e = Mutate(NamesCredits, ref arg, CreateLocked);
+        Errno e = Mutate(NamesCredits, ref arg, _create ??= CreateLocked);
         child = arg.Child;
         attr = arg.Attr;
         return e;
@@ -56,7 +56,7 @@ public sealed partial class HammerFs
         {
             Dir = dir, Name = name, Target = target, Type = ObjType.SoftLink, Mode = 0x1FF, Caller = caller,
         };
-        Errno e = Mutate(NamesCredits, ref arg, CreateLocked);
+        Errno e = Mutate(NamesCredits, ref arg, _create ??= CreateLocked);
         child = arg.Child;
         attr = arg.Attr;
         return e;
@@ -65,11 +65,13 @@ public sealed partial class HammerFs
     public Errno TmpFile(Vnode dir, uint mode, Caller caller, out Vnode child, out FileAttr attr)
     {
         var arg = new CreateArg { Dir = dir, Type = ObjType.RegFile, Mode = mode, Caller = caller, Nameless = true };
-        Errno e = Mutate(NamesCredits, ref arg, CreateLocked);
+        Errno e = Mutate(NamesCredits, ref arg, _create ??= CreateLocked);
         child = arg.Child;
         attr = arg.Attr;
         return e;
     }
+
+    Change<CreateArg>? _create;
 
     Errno CreateLocked(BTreeCursor cursor, ref CreateArg arg)
     {
@@ -233,10 +235,12 @@ public sealed partial class HammerFs
     public Errno Link(Vnode vnode, Vnode dir, ReadOnlySpan<byte> name, out FileAttr attr)
     {
         var arg = new NameArg { Dir = dir, Vnode = vnode, Name = name };
-        Errno e = Mutate(NamesCredits, ref arg, LinkLocked);
+        Errno e = Mutate(NamesCredits, ref arg, _link ??= LinkLocked);
         attr = arg.Attr;
         return e;
     }
+
+    Change<NameArg>? _link;
 
     Errno LinkLocked(BTreeCursor cursor, ref NameArg arg)
     {
@@ -254,6 +258,11 @@ public sealed partial class HammerFs
         if (e.IsError) return e;
         e = CheckSpace(4L * HammerConst.NodeBytes);
         if (e.IsError) return e;
+        if (inode.IsOrphan)
+        {
+            e = Restamp(cursor, inode);
+            if (e.IsError) return e;
+        }
         e = InsertEntry(dir!, arg.Name, inode.PfsId, inode.ObjId, inode.Type);
         if (e.IsError) return e;
         if (inode.IsOrphan) RemoveOrphan(cursor, inode);
@@ -265,11 +274,40 @@ public sealed partial class HammerFs
         return Errno.None;
     }
 
+    /// <summary>
+    /// A file that was made without a name enters the tree with its name: its data and attributes get the TID of now
+    /// (W11). A large one takes several groups, and its first pieces the TID of the group in which linking began.
+    /// </summary>
+    Errno Restamp(BTreeCursor cursor, Inode inode)
+    {
+        if (inode.RestampTid == 0) inode.RestampTid = _core!.Group.Tid;
+        BaseElm from = RecordKey.Misc(inode.PfsId, inode.ObjId, default, long.MinValue);
+        from.CreateTid = 1;
+        int done = 0;
+        for (bool more = cursor.SeekFirst(in from); more;)
+        {
+            LeafElm elm = cursor.Elm;
+            if (elm.Base.Localization != from.Localization || elm.Base.ObjId != inode.ObjId) break;
+            if (elm.Base.DeleteTid != 0 || elm.Base.CreateTid >= inode.RestampTid)
+            {
+                more = cursor.Next();
+                continue;
+            }
+            if (done++ == DestroyPieceRecords || !_core!.HasCredits(NamesCredits)) return Errno.NeedFlush;
+            Errno e = _core.Records.Restamp(cursor);
+            if (e.IsError) return e;
+            more = cursor.SeekFirst(in elm.Base);
+        }
+        return Errno.None;
+    }
+
     public Errno Unlink(Vnode dir, ReadOnlySpan<byte> name)
     {
         var arg = new NameArg { Dir = dir, Name = name };
-        return Mutate(NamesCredits, ref arg, UnlinkLocked);
+        return Mutate(NamesCredits, ref arg, _unlink ??= UnlinkLocked);
     }
+
+    Change<NameArg>? _unlink;
 
     Errno UnlinkLocked(BTreeCursor cursor, ref NameArg arg)
     {
@@ -293,8 +331,10 @@ public sealed partial class HammerFs
     public Errno Rmdir(Vnode dir, ReadOnlySpan<byte> name)
     {
         var arg = new NameArg { Dir = dir, Name = name };
-        return Mutate(NamesCredits, ref arg, RmdirLocked);
+        return Mutate(NamesCredits, ref arg, _rmdir ??= RmdirLocked);
     }
+
+    Change<NameArg>? _rmdir;
 
     Errno RmdirLocked(BTreeCursor cursor, ref NameArg arg)
     {

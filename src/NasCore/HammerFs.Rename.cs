@@ -23,8 +23,10 @@ public sealed partial class HammerFs
         {
             FromDir = fromDir, FromName = fromName, ToDir = toDir, ToName = toName, Kind = kind,
         };
-        return Mutate(NamesCredits * 2, ref arg, RenameLocked);
+        return Mutate(NamesCredits * 2, ref arg, _rename ??= RenameLocked);
     }
+
+    Change<RenameArg>? _rename;
 
     Errno RenameLocked(BTreeCursor cursor, ref RenameArg arg)
     {

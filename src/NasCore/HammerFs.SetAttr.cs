@@ -22,10 +22,12 @@ public sealed partial class HammerFs
     public Errno SetAttr(Vnode vnode, in AttrRequest request, Caller caller, out FileAttr attr)
     {
         var arg = new SetAttrArg { Vnode = vnode, Request = request };
-        Errno e = Mutate(48, ref arg, SetAttrLocked);
+        Errno e = Mutate(48, ref arg, _setAttr ??= SetAttrLocked);
         attr = arg.Attr;
         return e;
     }
+
+    Change<SetAttrArg>? _setAttr;
 
     Errno SetAttrLocked(BTreeCursor cursor, ref SetAttrArg arg)
     {
@@ -38,7 +40,7 @@ public sealed partial class HammerFs
         // Lowering attributes must stay possible on a full disk, or nothing could be emptied.
         Errno e = CheckSpace(HammerConst.XBufferBytes, removal: true);
         if (e.IsError) return e;
-        if (r.Change.HasFlag(AttrChange.Size))
+        if (Has(r.Change, AttrChange.Size))
         {
             e = Resize(cursor, inode, r.Size);
             if (e.IsError) return e;
@@ -48,17 +50,20 @@ public sealed partial class HammerFs
         return Errno.None;
     }
 
+    /// <summary>Enum.HasFlag makes objects in builds without optimisation.</summary>
+    static bool Has(AttrChange change, AttrChange flag) => (change & flag) != 0;
+
     void SetAttrFields(Inode inode, in AttrRequest r)
     {
         ref InodeOndisk d = ref inode.Data;
         AttrChange c = r.Change;
-        if (c.HasFlag(AttrChange.KillSetId)) KillSetId(inode);
-        if (c.HasFlag(AttrChange.Mode)) d.Mode = (ushort)(r.Mode & 0xFFF);
-        if (c.HasFlag(AttrChange.Uid)) d.UidUuid = InodeOndisk.UuidOf(r.Uid);
-        if (c.HasFlag(AttrChange.Gid)) d.GidUuid = InodeOndisk.UuidOf(r.Gid);
-        if (c.HasFlag(AttrChange.Uflags)) d.Uflags = r.Uflags;
-        if (c.HasFlag(AttrChange.Atime)) d.Atime = r.Atime;
-        if (c.HasFlag(AttrChange.Mtime)) d.Mtime = r.Mtime;
+        if (Has(c, AttrChange.KillSetId)) KillSetId(inode);
+        if (Has(c, AttrChange.Mode)) d.Mode = (ushort)(r.Mode & 0xFFF);
+        if (Has(c, AttrChange.Uid)) d.UidUuid = InodeOndisk.UuidOf(r.Uid);
+        if (Has(c, AttrChange.Gid)) d.GidUuid = InodeOndisk.UuidOf(r.Gid);
+        if (Has(c, AttrChange.Uflags)) d.Uflags = r.Uflags;
+        if (Has(c, AttrChange.Atime)) d.Atime = r.Atime;
+        if (Has(c, AttrChange.Mtime)) d.Mtime = r.Mtime;
         const AttrChange versioned = AttrChange.Mode | AttrChange.Uid | AttrChange.Gid | AttrChange.Uflags
             | AttrChange.Size | AttrChange.Ctime;
         const AttrChange times = AttrChange.Atime | AttrChange.Mtime;
@@ -73,7 +78,7 @@ public sealed partial class HammerFs
             return;
         }
         if (c == AttrChange.None) return;
-        d.Ctime = c.HasFlag(AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
+        d.Ctime = Has(c, AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
         MarkDirty(inode);
     }
 
@@ -90,14 +95,17 @@ public sealed partial class HammerFs
         if (size < old)
         {
             long keep = RoundUpBlock(size);
+            // The block that is cut is read before anything is deleted: if it cannot be, nothing has happened.
+            bool cut = size % HammerConst.BlockBytesAt(size) != 0;
+            if (cut) LoadTail(cursor, inode, size);
             DropBlocks(inode, keep);
             if (!DeleteFrom(cursor, inode, keep, out long lowest))
             {
-                inode.Data.Size = (ulong)Math.Max(size, lowest);
+                inode.Data.Size = (ulong)Math.Clamp(lowest, size, old);
                 MarkDirty(inode);
                 return Errno.NeedFlush;
             }
-            if (size % HammerConst.BlockBytesAt(size) != 0) ZeroTail(cursor, inode, size);
+            if (cut) ZeroTail(cursor, inode, size);
         }
         if (size == old) return ResizeTouch(inode);
         // Growing dirties the block of the old end, as in HAMMER: what lay behind the end becomes zeros for certain.
@@ -116,12 +124,17 @@ public sealed partial class HammerFs
     /// <summary>The block that the new end cuts is written again with zeros behind it, if it holds anything.</summary>
     void ZeroTail(BTreeCursor cursor, Inode inode, long size)
     {
+        if (LoadTail(cursor, inode, size) is { } block) ZeroIn(block, (int)(size - block.Base), block.Bytes);
+    }
+
+    /// <summary>The block that holds an offset, in memory; null if it is a hole.</summary>
+    DirtyBlock? LoadTail(BTreeCursor cursor, Inode inode, long size)
+    {
         int blockBytes = HammerConst.BlockBytesAt(size);
         long fileBase = size - size % blockBytes;
         bool dirty = inode.Blocks is not null && inode.Blocks.ContainsKey(fileBase);
-        if (!dirty && !HasData(cursor, inode, fileBase, blockBytes)) return;
-        DirtyBlock block = LoadBlock(cursor, inode, fileBase);
-        ZeroIn(block, (int)(size - fileBase), block.Bytes);
+        if (!dirty && !HasData(cursor, inode, fileBase, blockBytes)) return null;
+        return LoadBlock(cursor, inode, fileBase);
     }
 
     static bool HasData(BTreeCursor cursor, Inode inode, long fileBase, int bytes)
@@ -186,8 +199,10 @@ public sealed partial class HammerFs
         if (length == 0) return Errno.Inval;
         if (offset > (ulong)SizeMax || length > (ulong)SizeMax - offset) return Errno.FBig;
         var arg = new FallocateArg { Vnode = vnode, Kind = kind, Offset = (long)offset, End = (long)(offset + length) };
-        return Mutate(64, ref arg, FallocateLocked);
+        return Mutate(64, ref arg, _fallocate ??= FallocateLocked);
     }
+
+    Change<FallocateArg>? _fallocate;
 
     Errno FallocateLocked(BTreeCursor cursor, ref FallocateArg arg)
     {

@@ -59,9 +59,17 @@ public sealed partial class HammerFs
     {
         valueBytes = 0;
         freeKey = XattrFormat.FirstKey(name);
-        for (int i = 0; i < XattrFormat.CollisionsMax; i++, freeKey += 1 << 16)
+        BaseElm from = XattrFormat.Key(vnode.PfsId, vnode.ObjId, freeKey);
+        from.CreateTid = 1;
+        long last = freeKey + ((long)XattrFormat.CollisionsMax << 16);
+        // Removed attributes leave holes among those of one hash, so all of them are looked at.
+        for (bool more = cursor.SeekFirst(in from); more; more = cursor.Next())
         {
-            if (!cursor.SeekAsOf(XattrFormat.Key(vnode.PfsId, vnode.ObjId, freeKey), vnode.AsOf)) return false;
+            ref BaseElm at = ref cursor.Elm.Base;
+            if (at.Localization != from.Localization || at.ObjId != vnode.ObjId || at.RecType != RecType.Ext
+                || at.Key > last) return false;
+            if ((at.Key & 0xFFFF) != 0 || !Tid.Visible(at.CreateTid, at.DeleteTid, vnode.AsOf)) continue;
+            if (at.Key == freeKey) freeKey += 1 << 16;
             using BufferRef data = _records.Pin(in cursor.Elm);
             ReadOnlySpan<byte> bytes = data.Bytes(cursor.Elm.DataLen);
             if (XattrFormat.TryHead(bytes, out int nameBytes, out valueBytes)
@@ -119,14 +127,16 @@ public sealed partial class HammerFs
         if (name.Length is 0 or > 255) return Errno.Range;
         if (value.Length > XattrFormat.ValueBytesMax) return Errno.TooBig;
         var arg = new XattrArg { Vnode = vnode, Name = name, Value = value, Kind = kind };
-        return Mutate(96, ref arg, XattrLocked);
+        return Mutate(96, ref arg, _xattr ??= XattrLocked);
     }
 
     public Errno RemoveXattr(Vnode vnode, ReadOnlySpan<byte> name)
     {
         var arg = new XattrArg { Vnode = vnode, Name = name, Remove = true };
-        return Mutate(96, ref arg, XattrLocked);
+        return Mutate(96, ref arg, _xattr ??= XattrLocked);
     }
+
+    Change<XattrArg>? _xattr;
 
     Errno XattrLocked(BTreeCursor cursor, ref XattrArg arg)
     {
@@ -140,6 +150,8 @@ public sealed partial class HammerFs
         Errno e = CheckSpace(arg.Value.Length + 4L * HammerConst.NodeBytes, removal: arg.Remove);
         if (e.IsError) return e;
         bool exists = FindXattr(cursor, arg.Vnode, arg.Name, out int oldBytes, out long key);
+        if (exists) key = cursor.Elm.Base.Key;
+        else if (key > XattrFormat.FirstKey(arg.Name) + ((long)XattrFormat.CollisionsMax << 16)) return Errno.NoSpc;
         if (!exists && (arg.Remove || arg.Kind.HasFlag(XattrKind.Replace))) return Errno.NoData;
         if (exists && arg.Kind.HasFlag(XattrKind.Create)) return Errno.Exist;
         if (!arg.Remove && PosixAcl.IsAccess(arg.Name))

@@ -247,6 +247,7 @@ public sealed class BTreeIndex
     {
         HammerOff childOff;
         using (NodeRef p = _nodes.Get(parentOff)) childOff = p.Internals[index].Subtree;
+        SplitCheck(childOff);
         if (_freemap.Allocate(Zone.BTree, HammerConst.NodeBytes) is not { } newOff) return false;
         ref NodeOndisk child = ref _writer.ModifyNode(childOff);
         ref NodeOndisk added = ref _writer.NewNode(newOff);
@@ -269,6 +270,17 @@ public sealed class BTreeIndex
         parent.Count++;
         if (added.IsInternal) SplitAdopt(ref added, newOff);
         return true;
+    }
+
+    /// <summary>
+    /// Children that move get a new parent pointer and with it a new CRC: a damaged one must be found before, or the
+    /// damage would be sealed.
+    /// </summary>
+    void SplitCheck(HammerOff childOff)
+    {
+        using NodeRef child = _nodes.Get(childOff);
+        if (child.IsLeaf) return;
+        foreach (ref readonly InternalElm elm in child.Internals[..child.Count]) _nodes.Get(elm.Subtree).Dispose();
     }
 
     static BaseElm SplitLeaf(ref NodeOndisk child, ref NodeOndisk added, in BaseElm key)

@@ -21,9 +21,10 @@ namespace NasCore.Blockmap;
 /// <summary>Allocation and release of space; every call under the exclusive file system lock.</summary>
 public sealed class Freemap
 {
-    sealed class Reservation(Zone zone)
+    /// <summary>A value in its table: a write makes and drops one without allocating.</summary>
+    struct Reservation
     {
-        public Zone Zone { get; } = zone;
+        public Zone Zone;
         public uint AppendOff;
         public int Outstanding;
     }
@@ -101,8 +102,8 @@ public sealed class Freemap
         HammerOff? found = Find(zone, bytes);
         if (found is not { } off) return null;
         ulong block = off.BigBlockBase.LongOffset;
-        if (!_reserved.TryGetValue(block, out Reservation? reservation))
-            _reserved[block] = reservation = new Reservation(zone);
+        ref Reservation reservation = ref CollectionsMarshal.GetValueRefOrAddDefault(_reserved, block, out bool exists);
+        if (!exists) reservation.Zone = zone;
         reservation.Outstanding++;
         reservation.AppendOff = Math.Max(reservation.AppendOff, (uint)(off.BigBlockOffset + bytes));
         return found;
@@ -119,7 +120,7 @@ public sealed class Freemap
     public void Unreserve(HammerOff off)
     {
         ulong block = off.BigBlockBase.LongOffset;
-        Reservation reservation = _reserved[block];
+        ref Reservation reservation = ref CollectionsMarshal.GetValueRefOrNullRef(_reserved, block);
         if (--reservation.Outstanding == 0) _reserved.Remove(block);
     }
 
@@ -230,7 +231,7 @@ public sealed class Freemap
         if (l2.Zone != Zone.None && l2.Zone != zone) return Step.GoOn;
         if (IsHeld(off)) return Step.GoOn;
         uint append = l2.AppendOff;
-        if (_reserved.TryGetValue(off.BigBlockBase.LongOffset, out Reservation? reservation))
+        if (_reserved.TryGetValue(off.BigBlockBase.LongOffset, out Reservation reservation))
         {
             if (reservation.Zone != zone) return Step.GoOn;
             append = Math.Max(append, reservation.AppendOff);

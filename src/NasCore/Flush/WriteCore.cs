@@ -242,14 +242,28 @@ public sealed class WriteCore : IDisposable
         lock (_flushLock)
         {
             _health.ThrowIfCritical();
-            ClosedGroup? closed = Close();
-            if (closed is not null) Write(closed);
-            Settle(closed);
-            while (OnDurable?.Invoke() == true && Close() is { } more)
+            try
             {
-                Write(more);
-                Settle(more);
+                FlushGroups();
             }
+            catch (Exception e)
+            {
+                // Whoever called: what is frozen now never gets to the medium, so nothing may be written after it.
+                Fail(e);
+                throw;
+            }
+        }
+    }
+
+    void FlushGroups()
+    {
+        ClosedGroup? closed = Close();
+        if (closed is not null) Write(closed);
+        Settle(closed);
+        while (OnDurable?.Invoke() == true && Close() is { } more)
+        {
+            Write(more);
+            Settle(more);
         }
     }
 
@@ -293,7 +307,8 @@ public sealed class WriteCore : IDisposable
             CloseHeader();
             var closed = new ClosedGroup
             {
-                Number = _group.Number, Tid = _group.Tid, First = _log.GroupStart, Removals = _group.Removals,
+                Number = _group.Number, Tid = _group.Tid, Removals = _group.Removals,
+                First = _replayFirst >= 0 ? _replayFirst : _log.GroupStart,
             };
             closed.Fifo = _log.CloseGroup();
             closed.Next = _log.Position;
@@ -376,10 +391,33 @@ public sealed class WriteCore : IDisposable
         WriteHeader(root, g.Header, g.First, g.Next);
         WriteBuffers(g.Meta);
         _volumes.FlushAll();
+        GroupsWritten++;
+        if (KeepsReplay(g)) return;
 
         WriteHeader(root, g.Header, g.Next, g.Next);
         root.Device.Flush();
-        GroupsWritten++;
+    }
+
+    /// <summary>Where the FIFO's range begins while REDO is replayed, else -1.</summary>
+    long _replayFirst = -1;
+
+    /// <summary>
+    /// Groups written from here to <see cref="BeginMount"/> replay REDO: they follow the range that stage 1 undid, in
+    /// its sequence, and are not collapsed, so that a crash takes all of them back and finds the REDO again.
+    /// </summary>
+    public void BeginReplay(long first)
+    {
+        _replayFirst = first;
+        _log.Resume();
+    }
+
+    /// <summary>True if the range stays open behind this group; false, for good, when half the FIFO is full.</summary>
+    bool KeepsReplay(ClosedGroup g)
+    {
+        if (_replayFirst < 0) return false;
+        if (_log.Geometry.Distance(_replayFirst, g.Next) <= _log.Geometry.Bytes / 2) return true;
+        _replayFirst = -1;
+        return false;
     }
 
     /// <summary>Both headers of a group come from one image; only indices and CRCs differ (W1).</summary>
@@ -424,7 +462,8 @@ public sealed class WriteCore : IDisposable
         try
         {
             if (g is not null) SettleGroup(g);
-            Freemap.SetDurable(DurableGroup);
+            // What a replay frees is not safe before the range is collapsed.
+            if (_replayFirst < 0) Freemap.SetDurable(DurableGroup);
         }
         finally
         {
@@ -455,6 +494,7 @@ public sealed class WriteCore : IDisposable
     /// </summary>
     public void BeginMount()
     {
+        _replayFirst = -1;
         _log.Renumber();
         List<FifoBuffer> buffers = _log.CloseGroup();
         foreach (FifoBuffer buffer in buffers)
@@ -471,6 +511,7 @@ public sealed class WriteCore : IDisposable
         byte[] image = _volumes.Root.HeaderBytes.ToArray();
         WriteHeader(_volumes.Root, image, _log.Position, _log.Position);
         _volumes.FlushAll();
+        Freemap.SetDurable(DurableGroup);
     }
 
     /// <summary>Stops the thread after a last flush; errors are latched and kept.</summary>
@@ -484,7 +525,7 @@ public sealed class WriteCore : IDisposable
         try
         {
             // Removals of the last group need one more.
-            for (int i = 0; i < 3 && !_health.IsCritical; i++) FlushOnce();
+            for (int i = 0; (i < 3 || HasDueRemovals) && !_health.IsCritical; i++) FlushOnce();
         }
         catch (Exception e) when (e is IOException or HammerMediumException or InvariantException
             or MountCriticalException)

@@ -52,6 +52,10 @@ public sealed class Inode(int pfsId, long objId)
     public long ChangedGroup;
     /// <summary>Made by O_TMPFILE and not linked yet, or unlinked while open: on the orphan list.</summary>
     public bool IsOrphan;
+    /// <summary>Key of its record on the orphan list.</summary>
+    public long OrphanKey;
+    /// <summary>TID of the group in which linking a nameless file began; its older records are stamped anew.</summary>
+    public ulong RestampTid;
     /// <summary>Destroyed: no record is left; only open handles keep the memory.</summary>
     public bool IsDead;
     /// <summary>Node of the list of dirty inodes.</summary>

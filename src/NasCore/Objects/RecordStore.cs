@@ -116,6 +116,16 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
         return false;
     }
 
+    /// <summary>Gives the record at the cursor, which no view has shown yet, the open group's TID.</summary>
+    public Errno Restamp(BTreeCursor cursor)
+    {
+        LeafElm elm = cursor.Elm;
+        tree.Remove(cursor);
+        elm.Base.CreateTid = group.Tid;
+        elm.CreateTs = NowSeconds;
+        return InsertElm(in elm);
+    }
+
     /// <summary>Takes a record and its data away without a trace.</summary>
     public void RemovePhysically(BTreeCursor cursor)
     {

@@ -66,6 +66,8 @@ public sealed class MetaWriter(VolumeSet volumes, BufferCache cache, UndoLog log
     public ref NodeOndisk NewNode(HammerOff node)
     {
         using BufferRef buffer = node.BufferOffset == 0 ? GetFresh(node, fileData: false) : cache.Get(node);
+        // The big-block may have been one of small file data in an earlier life.
+        if (!buffer.Buffer.IsDirty) buffer.Buffer.IsFileData = false;
         byte bit = NodeBit(node);
         EnterGroup(buffer.Buffer);
         buffer.Buffer.NodesLogged |= bit;
@@ -80,7 +82,8 @@ public sealed class MetaWriter(VolumeSet volumes, BufferCache cache, UndoLog log
     {
         bool fileData = off.Zone == Zone.SmallData;
         using BufferRef buffer = off.BufferOffset == 0 && isStart ? GetFresh(off, fileData) : cache.Get(off);
-        if (fileData && !buffer.Buffer.IsDirty) buffer.Buffer.IsFileData = true;
+        // What is dirty stays in its list; anything else takes the kind of its big-block's present life.
+        if (!buffer.Buffer.IsDirty) buffer.Buffer.IsFileData = fileData;
         return MakeDirty(buffer.Buffer).Slice(buffer.Offset, bytes);
     }
 

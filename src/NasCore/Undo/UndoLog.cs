@@ -71,6 +71,13 @@ public sealed class UndoLog
         PadToBlock();
     }
 
+    /// <summary>Goes on behind the records that recovery found, in their sequence: REDO is being replayed.</summary>
+    public void Resume()
+    {
+        Begin(loadOld: true);
+        PadToBlock();
+    }
+
     /// <summary>Logs the old contents of a range of zone 1 or 2.</summary>
     public void AppendUndo(HammerOff target, ReadOnlySpan<byte> old)
     {

@@ -47,7 +47,17 @@ sealed class EngineDriver : IDisposable
     public MemoryBlockDevice Device { get; private set; }
     public HammerFs Fs { get; private set; }
 
-    HammerFs Mount() => HammerFs.Open(VolumeSet.Open([Device]), _options);
+    HammerFs Mount() => HammerFs.Open(VolumeSet.Open([_mounted ?? Device]), _options);
+
+    IBlockDevice? _mounted;
+
+    /// <summary>Unmounts, and mounts again through a device that decorates <see cref="Device"/>.</summary>
+    public void Swap(Func<MemoryBlockDevice, IBlockDevice> decorate)
+    {
+        Fs.Dispose();
+        _mounted = decorate(Device);
+        Fs = Mount();
+    }
 
     public void Remount()
     {
@@ -93,7 +103,8 @@ sealed class EngineDriver : IDisposable
         throw new InvalidOperationException($"no progress: {op}");
     }
 
-    Errno ApplyOnce(ModelOp op)
+    /// <summary>Does one operation; <see cref="Errno.NeedFlush"/> means: flush and do it again.</summary>
+    public Errno ApplyOnce(ModelOp op)
     {
         switch (op.Kind)
         {
