@@ -101,16 +101,22 @@ public sealed partial class HammerFs
         return free > (ulong)reserve ? free - (ulong)reserve : 0;
     }
 
+    /// <summary>Bytes that even the fullest disk gives to a removal: marks in the tree, an inode version.</summary>
+    const long RemovalBytesMax = 4L * HammerConst.NodeBytes;
+
     /// <summary>
-    /// Promises space for a change; blocks that wait for durability are given a chance before ENOSPC.
+    /// Promises space for a change; blocks that wait for durability are given a chance before ENOSPC. A removal may
+    /// use up most of the reserve, but one that writes data (a cut block) stops before the last big-block: what is
+    /// promised and then not there takes the mount down.
     /// </summary>
     Errno CheckSpace(long bytes, bool removal = false)
     {
-        long reserve = removal ? ReserveBytes / 4 : ReserveBytes;
-        if (_core!.Freemap.UsableFreeBytes - _promisedBytes - bytes >= reserve) return Errno.None;
-        if (removal && !_core.Freemap.HoldsForGroup) return Errno.None;
-        bool hope = _core.Freemap.HoldsForGroup || _core.Group.Removals.Count > 0 || _core.HasDueRemovals;
-        return hope ? Errno.NeedFlush : removal ? Errno.None : Errno.NoSpc;
+        long left = _core!.Freemap.UsableFreeBytes - _promisedBytes - bytes;
+        if (left >= (removal ? ReserveBytes / 4 : ReserveBytes)) return Errno.None;
+        bool hope = _core.Freemap.HoldsForGroup
+            || (!removal && (_core.Group.Removals.Count > 0 || _core.HasDueRemovals));
+        if (hope) return Errno.NeedFlush;
+        return removal && (bytes <= RemovalBytesMax || left >= HammerConst.BigBlockBytes) ? Errno.None : Errno.NoSpc;
     }
 
     // ------------------------------------------------------------------ inodes in memory

@@ -38,7 +38,7 @@ public sealed partial class HammerFs
         bool flagsOnly = (r.Change & ~(AttrChange.Uflags | AttrChange.Ctime)) == 0;
         if (!flagsOnly && (inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
         // Lowering attributes must stay possible on a full disk, or nothing could be emptied.
-        Errno e = CheckSpace(HammerConst.XBufferBytes, removal: true);
+        Errno e = SetAttrSpace(inode, in r);
         if (e.IsError) return e;
         if (Has(r.Change, AttrChange.Size))
         {
@@ -52,6 +52,16 @@ public sealed partial class HammerFs
 
     /// <summary>Enum.HasFlag makes objects in builds without optimisation.</summary>
     static bool Has(AttrChange change, AttrChange flag) => (change & flag) != 0;
+
+    /// <summary>Cutting a file at a border of its blocks writes no data and is possible to the last.</summary>
+    Errno SetAttrSpace(Inode inode, in AttrRequest r)
+    {
+        bool resizes = Has(r.Change, AttrChange.Size);
+        bool grows = resizes && r.Size > inode.Data.Size;
+        bool writes = !resizes || grows || r.Size % HammerConst.BufferBytes != 0
+            || (r.Size > HammerConst.XDemarc && r.Size % HammerConst.XBufferBytes != 0);
+        return CheckSpace(writes ? HammerConst.XBufferBytes : RemovalBytesMax, removal: !grows);
+    }
 
     void SetAttrFields(Inode inode, in AttrRequest r)
     {

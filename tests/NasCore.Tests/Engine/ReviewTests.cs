@@ -290,4 +290,31 @@ public sealed class ReviewTests
             Assert.Equal(Errno.Inval, lease.Target.Rec(in leaf, default));
         }
     }
+
+    [Fact]
+    public void Cutting_blocks_on_a_full_disk_ends_in_no_space_and_not_in_a_latched_mount()
+    {
+        using var driver = new EngineDriver(bytes: 200 << 20, undoBytes: 8 << 20);
+        Vnode file = Make(driver, "cut");
+        const long start = 1 << 20;
+        Assert.Equal(Errno.None, driver.Fs.Write(file, (ulong)start, new byte[65536], false, false, out _));
+        Errno e = Errno.None;
+        for (int i = 0; !e.IsError && i < 100; i++) e = Fill(driver, i);
+        Assert.Equal(Errno.NoSpc, e);
+        e = Errno.None;
+        for (ulong i = 1; !e.IsError && i < 2000; i++)
+        {
+            // Each group leaves the block of the one before as history.
+            var cut = new AttrRequest { Change = AttrChange.Size, Size = start + 65536 - i };
+            e = driver.Fs.SetAttr(file, in cut, s_root, out _);
+            Assert.Equal(Errno.None, driver.Fs.SyncAndWait());
+        }
+        Assert.Equal(Errno.NoSpc, e);
+        Assert.False(driver.Fs.Health.IsCritical, driver.Fs.Health.Message);
+        var empty = new AttrRequest { Change = AttrChange.Size };
+        Assert.Equal(Errno.None, driver.Fs.SetAttr(file, in empty, s_root, out _));
+        Assert.Equal(Errno.None, driver.Apply(new ModelOp(OpKind.Unlink) { Path = "/cut" }));
+        Assert.Equal(Errno.None, driver.Fs.SyncAndWait());
+        Assert.False(driver.Fs.Health.IsCritical, driver.Fs.Health.Message);
+    }
 }
