@@ -13,8 +13,15 @@ namespace NasCore;
 // Mirroring: what streams are read from and written to (Mirror/ holds the algorithms).
 public sealed partial class HammerFs
 {
-    /// <summary>The PFS as a source of mirror streams.</summary>
-    public IMirrorSource MirrorSource(int pfsId) => new MirrorSourceOfPfs(this, pfsId);
+    /// <summary>
+    /// The PFS as a source of mirror streams. What was written before the call is made durable first, so that the
+    /// first batch holds it: whoever copies a tree and then mirrors it expects to find it there.
+    /// </summary>
+    public IMirrorSource MirrorSource(int pfsId)
+    {
+        if (_core is { IsRunning: true }) SyncAndWait();
+        return new MirrorSourceOfPfs(this, pfsId);
+    }
 
     /// <summary>The PFS as the target of one mirror stream: Busy if it already is, RoFs if it is no slave.</summary>
     public Errno OpenMirrorTarget(int pfsId, out MirrorTargetLease? lease)
