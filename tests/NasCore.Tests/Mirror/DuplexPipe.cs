@@ -28,9 +28,12 @@ sealed class DuplexPipe
     {
         internal readonly Queue<byte[]> Pieces = new();
         internal int At;
-        internal long Left, Carried;
+        internal long Left, Carried, Queued;
         internal bool Closed;
     }
+
+    /// <summary>A writer waits while more than this is on the way.</summary>
+    const int QueueBytesMax = 1 << 20;
 
     internal sealed class End(DuplexPipe pipe, object output, object input) : IByteChannel
     {
@@ -49,6 +52,8 @@ sealed class DuplexPipe
                         int n = Math.Min(destination.Length, piece.Length - _in.At);
                         piece.AsSpan(_in.At, n).CopyTo(destination);
                         _in.At += n;
+                        _in.Queued -= n;
+                        Monitor.PulseAll(pipe._lock);
                         if (_in.At == piece.Length)
                         {
                             _in.Pieces.Dequeue();
@@ -66,9 +71,11 @@ sealed class DuplexPipe
         {
             lock (pipe._lock)
             {
+                while (_out.Queued > QueueBytesMax && !pipe.Broken && !_in.Closed) Monitor.Wait(pipe._lock);
                 if (pipe.Broken || _in.Closed) throw new IOException("broken pipe");
                 int n = (int)Math.Min(source.Length, _out.Left);
                 if (n > 0) _out.Pieces.Enqueue(source[..n].ToArray());
+                _out.Queued += n;
                 _out.Left -= n;
                 _out.Carried += n;
                 if (n < source.Length) pipe.Broken = true;
