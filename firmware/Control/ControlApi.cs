@@ -19,7 +19,7 @@ static class ControlApi
 {
     internal const string MirrorUpgrade = "nashammer-mirror";
 
-    internal static void Map(WebApplication app, HammerFs fs, TimeProvider time)
+    internal static void Map(WebApplication app, HammerFs fs, TimeProvider time, MirrorSessions sessions)
     {
         app.MapGet("/mount", Handle(_ => Reply(Mount(fs), ControlJson.Default.MountReply)));
         app.MapGet("/pfs/{id:int}", Handle(c => Reply(Pfs(fs, Id(c)), ControlJson.Default.PfsReply)));
@@ -35,8 +35,8 @@ static class ControlApi
             Require(fs.SyncTid(out ulong tid), "synctid");
             return Reply(new TidReply(Tid.Format(tid)), ControlJson.Default.TidReply);
         }));
-        app.MapPost("/mirror/source", (RequestDelegate)(c => ControlMirror.Source(c, fs, time)));
-        app.MapPost("/mirror/target", (RequestDelegate)(c => ControlMirror.Target(c, fs)));
+        app.MapPost("/mirror/source", (RequestDelegate)(c => ControlMirror.Source(c, fs, time, sessions)));
+        app.MapPost("/mirror/target", (RequestDelegate)(c => ControlMirror.Target(c, fs, sessions)));
     }
 
     static MountReply Mount(HammerFs fs) => new(fs.Volumes.Label, fs.Volumes.FsId.ToString("D"), fs.Volumes.Version,

@@ -20,8 +20,8 @@ namespace NasFirmware.Control;
 /// </summary>
 static class ControlMirror
 {
-    internal static Task Source(HttpContext context, HammerFs fs, TimeProvider time) => Upgrade(context,
-        (channel, watcher, stop) =>
+    internal static Task Source(HttpContext context, HammerFs fs, TimeProvider time, MirrorSessions sessions) =>
+        Upgrade(context, sessions, (channel, watcher, stop) =>
         {
             IQueryCollection query = context.Request.Query;
             var options = new MirrorSourceOptions
@@ -40,18 +40,19 @@ static class ControlMirror
             return true;
         });
 
-    internal static Task Target(HttpContext context, HammerFs fs) => Upgrade(context, (channel, watcher, stop) =>
-    {
-        IQueryCollection query = context.Request.Query;
-        var options = new MirrorOptions
+    internal static Task Target(HttpContext context, HammerFs fs, MirrorSessions sessions) =>
+        Upgrade(context, sessions, (channel, watcher, stop) =>
         {
-            TwoWay = Flag(query, "twoWay"), Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
-        };
-        Errno result = fs.OpenMirrorTarget(Pfs(query), out HammerFs.MirrorTargetLease? lease);
-        if (result == Errno.Busy) throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
-        if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
-        using (lease) return new MirrorTargetSession(channel, _ => lease!.Target, options, watcher).Run();
-    });
+            IQueryCollection query = context.Request.Query;
+            var options = new MirrorOptions
+            {
+                TwoWay = Flag(query, "twoWay"), Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
+            };
+            Errno result = fs.OpenMirrorTarget(Pfs(query), out HammerFs.MirrorTargetLease? lease);
+            if (result == Errno.Busy) throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
+            if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
+            using (lease) return new MirrorTargetSession(channel, _ => lease!.Target, options, watcher).Run();
+        });
 
     static int Pfs(IQueryCollection query) => (int)(Number(query, "pfs") ?? throw new UsageException("pfs is missing"));
 
@@ -60,7 +61,8 @@ static class ControlMirror
     static long? Number(IQueryCollection query, string name) =>
         long.TryParse(query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : null;
 
-    static async Task Upgrade(HttpContext context, Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
+    static async Task Upgrade(HttpContext context, MirrorSessions sessions,
+        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
     {
         IHttpUpgradeFeature? upgrade = context.Features.Get<IHttpUpgradeFeature>();
         if (upgrade is not { IsUpgradableRequest: true } || context.Request.Headers.Upgrade != ControlApi.MirrorUpgrade)
@@ -68,18 +70,43 @@ static class ControlMirror
             context.Response.StatusCode = StatusCodes.Status426UpgradeRequired;
             return;
         }
+        if (!sessions.TryEnter())
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            return;
+        }
+        try
+        {
+            await UpgradeRun(context, upgrade, sessions.Stop, session);
+        }
+        finally
+        {
+            sessions.Leave();
+        }
+    }
+
+    static async Task UpgradeRun(HttpContext context, IHttpUpgradeFeature upgrade, CancellationToken closing,
+        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
+    {
         context.Response.Headers.Upgrade = ControlApi.MirrorUpgrade;
         using Stream stream = await upgrade.UpgradeAsync();
         CancellationToken gone = context.Features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed ?? default;
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(gone, context.RequestAborted);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(gone, context.RequestAborted, closing);
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         bool events = context.Request.Query["events"] == "1";
         var thread = new Thread(() =>
         {
-            using var frames = new MirrorFrames(stream);
-            var channel = new FrameChannel(frames);
-            RunSession(channel, events, session, stop.Token);
-            done.SetResult();
+            try
+            {
+                using var frames = new MirrorFrames(stream);
+                RunSession(new FrameChannel(frames), events, session, stop.Token);
+                done.SetResult();
+            }
+            catch (Exception e)
+            {
+                // One of the four places where every exception ends: it goes on in the request that waits.
+                done.SetException(e);
+            }
         })
         {
             IsBackground = true, Name = "nashammer-mirror",
@@ -106,7 +133,7 @@ static class ControlMirror
         {
             channel.Send(FrameKind.Result, result, ControlJson.Default.MirrorResult);
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        catch (IOException)
         {
             // The client has gone; there is nobody to tell.
         }

@@ -29,10 +29,12 @@ sealed class ControlServer : IDisposable
     const int SolSocket = 1, SoPeerCred = 17, UcredBytes = 12;
 
     readonly WebApplication _app;
+    readonly MirrorSessions _sessions;
     readonly string _path;
 
-    ControlServer(WebApplication app, string path)
+    ControlServer(WebApplication app, MirrorSessions sessions, string path)
     {
+        _sessions = sessions;
         _app = app;
         _path = path;
     }
@@ -66,10 +68,11 @@ sealed class ControlServer : IDisposable
             });
         });
         WebApplication app = builder.Build();
-        ControlApi.Map(app, fs, time);
+        var sessions = new MirrorSessions();
+        ControlApi.Map(app, fs, time, sessions);
         await app.StartAsync();
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        return new ControlServer(app, path);
+        return new ControlServer(app, sessions, path);
     }
 
     sealed class NoLifetime : IHostLifetime
@@ -123,9 +126,13 @@ sealed class ControlServer : IDisposable
     /// <summary>Ends sessions under way and takes the socket away.</summary>
     public void Dispose()
     {
+        _sessions.RequestStop();
         using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(2));
         _app.StopAsync(soon.Token).GetAwaiter().GetResult();
         _app.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        // Every connection is closed: what still runs finishes its flush group and finds nobody to talk to.
+        _sessions.WaitForNone();
+        _sessions.Dispose();
         File.Delete(_path);
     }
 }

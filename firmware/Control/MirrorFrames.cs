@@ -37,11 +37,10 @@ sealed class MirrorFrames(Stream stream) : IDisposable
             int length = Math.Min(payload.Length, PayloadBytesMax);
             BinaryPrimitives.WriteInt32LittleEndian(_output, (length << 8) | (byte)kind);
             payload[..length].CopyTo(_output.AsSpan(HeadBytes));
-            stream.Write(_output, 0, HeadBytes + length);
+            Send(HeadBytes + length);
             payload = payload[length..];
         }
         while (payload.Length > 0);
-        stream.Flush();
     }
 
     /// <summary>Reads a head; false at the end of the connection.</summary>
@@ -49,7 +48,7 @@ sealed class MirrorFrames(Stream stream) : IDisposable
     {
         kind = default;
         length = 0;
-        int got = stream.ReadAtLeast(_head, HeadBytes, throwOnEndOfStream: false);
+        int got = Receive(_head);
         if (got == 0) return false;
         if (got < HeadBytes) throw new EndOfStreamException("the control connection ended inside a frame");
         int value = BinaryPrimitives.ReadInt32LittleEndian(_head);
@@ -63,9 +62,47 @@ sealed class MirrorFrames(Stream stream) : IDisposable
         return true;
     }
 
-    internal void ReadPayload(Span<byte> destination) => stream.ReadExactly(destination);
+    internal void ReadPayload(Span<byte> destination)
+    {
+        if (Receive(destination) < destination.Length)
+            throw new EndOfStreamException("the control connection ended inside a frame");
+    }
 
-    internal int ReadSome(Span<byte> destination) => stream.Read(destination);
+    internal int ReadSome(Span<byte> destination)
+    {
+        try
+        {
+            return stream.Read(destination);
+        }
+        catch (Exception e) when (IsEnd(e))
+        {
+            throw new IOException("the control connection is closed", e);
+        }
+    }
+
+    int Receive(Span<byte> destination)
+    {
+        int got = 0, n;
+        while (got < destination.Length && (n = ReadSome(destination[got..])) > 0) got += n;
+        return got;
+    }
+
+    void Send(int bytes)
+    {
+        try
+        {
+            stream.Write(_output, 0, bytes);
+            stream.Flush();
+        }
+        catch (Exception e) when (IsEnd(e))
+        {
+            throw new IOException("the control connection is closed", e);
+        }
+    }
+
+    // A server's connection that is torn down ends reads and writes in one of these ways.
+    static bool IsEnd(Exception e) => e is OperationCanceledException or ObjectDisposedException
+        or InvalidOperationException;
 
     public void Dispose() => stream.Dispose();
 }
