@@ -30,7 +30,7 @@ rate() { awk -v bytes="$1" -v seconds="$2" 'BEGIN { printf "%.0f", bytes / 1e6 /
 # row WHAT SECONDS MB/S RECORDS REMARK: a line of the table at the end; said at once too.
 row() {
     report+=("$(printf '%-34s %8s %7s %9s  %s' "$@")")
-    say "$1: ${2} s${3:+, $3 MB/s}${4:+, $4 records}${5:+, $5}"
+    say "$1:${2:+ $2 s}${3:+, $3 MB/s}${4:+, $4 records}${5:+ $5}"
 }
 
 clean_up() {
@@ -46,7 +46,7 @@ clean_up() {
     done
     for pid in $(server_of a) $(server_of b); do kill -9 "$pid" 2>/dev/null || true; done
     rm -rf --one-file-system "$scratch"
-    if [ $code -eq 0 ]; then say "all of it held; $(minutes_since "$started")"; fi
+    [ $code -ne 0 ] || say "all of it held; $(minutes_since "$started")"
     exit $code
 }
 
@@ -121,13 +121,13 @@ make_volumes() {
         mount_volume "$volume"
         row "mount ($volume)" "$(since "$from")" "" "" "$(memory_of "$volume") MB resident now/peak"
     done
-    "$program" pfs-master "$master" label=demo
+    "$program" pfs-master "$master" label=demo >"$scratch/log"
     "$program" pfs-status "$master" | tee "$scratch/status"
     shared=$(sed -n 's/.*shared-uuid=//p' "$scratch/status")
     [ -n "$shared" ] || die "pfs-status shows no shared-uuid"
-    "$program" pfs-slave "$slave" "shared-uuid=$shared" label=demo-copy
-    "$program" pfs-status "$slave"
-    "$program" pfs-status "$slave" | grep -q 'operating as a SLAVE' || die "the slave is not one"
+    "$program" pfs-slave "$slave" "shared-uuid=$shared" label=demo-copy >"$scratch/log"
+    "$program" pfs-status "$slave" | tee "$scratch/status"
+    grep -q "operating as a SLAVE" "$scratch/status" || die "the slave is not one"
 }
 
 # ---- The steps ----------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ make_volumes() {
 synctid() { "$program" synctid "$1" | tail -n 1; }
 
 copy_tree() {
-    local from=$1 folder seconds tid try
+    local from folder seconds tid try
     from=$(now)
     mkdir "$master/tree"
     for folder in "${tree[@]}"; do
@@ -179,11 +179,13 @@ digest() { (cd "$1" && tar -cf - . | sha256sum | cut -d ' ' -f 1); }
 compare_digests() {
     local tid ours theirs from
     from=$(now)
-    # Inside the slave's link one stays at its TID, so both archives are of the same moment.
     tid=$(tid_of_slave)
+    digest "$master/@@$tid" >"$scratch/digest" &
+    # Inside the slave's link one stays at its TID, so both archives are of the same moment.
     theirs=$(digest "$slave")
+    wait $! || die "the master's archive could not be made"
+    ours=$(cat "$scratch/digest")
     [ "$tid" = "$(tid_of_slave)" ] || die "the slave moved while nobody mirrored"
-    ours=$(digest "$master/@@$tid")
     [ "$ours" = "$theirs" ] || die "archives differ at $tid: master $ours, slave $theirs"
     row "  archives equal ($1)" "$(since "$from")" "" "" "$tid sha256 ${ours:0:16}"
 }
@@ -240,7 +242,8 @@ write_for_ever() {
         [ $((i % 3)) -ne 0 ] || mv "$place/d$((i % 50))/file$i" "$place/d$(((i + 7) % 50))-moved$i"
         [ $((i % 4)) -ne 0 ] || rm -f "$place/d$(((i - 2) % 50))/file$((i - 2))"
         [ $((i % 5)) -ne 0 ] || ln -s "file$i" "$place/d$((i % 50))/link$i"
-        [ $((i % 10)) -ne 0 ] || dd if=/dev/urandom of="$place/large" bs=64k count=16 seek=$((i % 100)) conv=notrunc status=none
+        [ $((i % 10)) -ne 0 ] \
+            || dd if=/dev/urandom of="$place/large" bs=64k count=16 seek=$((i % 100)) conv=notrunc status=none
         if [ $((i % 10)) -eq 0 ]; then
             echo "acknowledged $i" >"$place/keep/$i"
             sync "$place/keep/$i"
@@ -290,7 +293,7 @@ kill_in_mid_write() {
         [ "$(cat "$master/work/keep/$number" 2>/dev/null)" = "acknowledged $number" ] || lost=$((lost + 1))
     done <"$scratch/acknowledged"
     [ $lost -eq 0 ] || die "$lost synced files are missing after the kill"
-    row "synced before the kill, still there" "" "" "" "$(wc -l <"$scratch/acknowledged") of $(wc -l <"$scratch/acknowledged")"
+    row "files synced before, all there" "" "" "" "$(wc -l <"$scratch/acknowledged") files"
     increment "after the kill"
     compare_digests "after the kill"
 }
@@ -318,6 +321,7 @@ bring_back_version() {
     [ "$(sha256sum <"$old")" = "$history_digest" ] || die "$old is not what it was"
     cp "$old" "$master/$history_file"
     [ "$(sha256sum <"$master/$history_file")" = "$history_digest" ] || die "the version copied back is not the old one"
+    synctid "$master" >"$scratch/tid"
     row "older version copied back with cp" "" "" "" "$name@@$history_tid"
 }
 
@@ -341,5 +345,6 @@ check_both
 bring_back_version
 increment "at the end"
 compare_digests "at the end"
+[ "$(sha256sum <"$slave/$history_file")" = "$history_digest" ] || die "the slave has not got the version copied back"
 row "memory at the end" "" "" "" "master $(memory_of a), slave $(memory_of b) MB resident now/peak"
 show_report
