@@ -42,7 +42,8 @@ prepare() {
     mkdir "$scratch/m"
     place=$scratch/m
     truncate -s 20G "$scratch/volume.img"
-    "$program" newfs -L trials "$scratch/volume.img" >"$scratch/log" 2>&1 && mount_volume || { cat "$scratch/log"; exit 1; }
+    "$program" newfs -L trials "$scratch/volume.img" >"$scratch/log" 2>&1 && mount_volume \
+        || { cat "$scratch/log"; exit 1; }
 }
 
 mount_volume() { "$program" mount "$scratch/volume.img" "$place"; }
@@ -162,11 +163,12 @@ trial_samba() {
     port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport')
     mkdir -p "$scratch/samba" "$place/share"
     chmod 1777 "$place/share"
-    printf '%s\n' '[global]' "smb ports = $port" 'interfaces = lo' 'bind interfaces only = yes' 'map to guest = Bad User' \
+    printf '%s\n' '[global]' "smb ports = $port" 'interfaces = lo' 'bind interfaces only = yes' \
+        'map to guest = Bad User' \
         'disable netbios = yes' 'load printers = no' "private dir = $scratch/samba" "lock directory = $scratch/samba" \
         "state directory = $scratch/samba" "cache directory = $scratch/samba" "pid directory = $scratch/samba" \
         "ncalrpc dir = $scratch/samba/ncalrpc" "log file = $scratch/samba/log" '[share]' "path = $place/share" \
-        'guest ok = yes' 'guest only = yes' 'force user = root' 'read only = no' 'ea support = yes' 'store dos attributes = yes' \
+        'guest ok = yes' 'guest only = yes' 'force user = root' 'read only = no' 'ea support = yes' \
         >"$config"
     smbd --foreground --configfile="$config" >"$scratch/samba/out" 2>&1 </dev/null &
     smbd=$!
@@ -176,7 +178,8 @@ trial_samba() {
         sleep 0.2
     done
     smbclient -N -p "$port" //127.0.0.1/share -c "mkdir folder; cd folder; put $scratch/there name; rename name other; \
-        get other $scratch/back; ls" >"$scratch/samba/client" 2>&1 || { cat "$scratch/samba/client" "$scratch/samba/log"; return 1; }
+        get other $scratch/back; ls" >"$scratch/samba/client" 2>&1 \
+        || { cat "$scratch/samba/client" "$scratch/samba/log"; return 1; }
     cmp "$scratch/there" "$scratch/back" && cmp "$scratch/there" "$place/share/folder/other" || return 1
     smbclient -N -p "$port" //127.0.0.1/share -c 'deltree folder' >"$scratch/samba/client" 2>&1
     kill "$smbd"
