@@ -17,6 +17,20 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
     {
         MountVerb.CheckNotMounted(volumes);
         FuseMount.ClearStale(directory, log);
+        // Removed last: who unmounts waits for that, and then the volumes are closed.
+        MountPidFile? running = null;
+        try
+        {
+            return Serve(live, ref running);
+        }
+        finally
+        {
+            running?.Dispose();
+        }
+    }
+
+    int Serve(Action live, ref MountPidFile? running)
+    {
         using HammerFs fs = MountVerb.OpenFileSystem(volumes, options, log);
         string source = MountSource.Of(volumes);
         using var stop = new ManualResetEventSlim();
@@ -29,7 +43,6 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
             stop.Set();
         }
 
-        using var running = new MountPidFile(source);
         FuseMount mount = FuseMount.Open(fs, new FuseMountRequest
         {
             Source = source, Directory = directory, Flags = options.Flags,
@@ -37,6 +50,7 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
         IDisposable? services = null;
         try
         {
+            running = new MountPidFile(source);
             services = MountVerb.Services(fs, mount);
             live();
             var end = new Thread(() =>
