@@ -120,7 +120,23 @@ sealed class PowerCutter
         return device;
     }
 
-    static void Tear(OverlayBlockDevice device, RecordingDevice.Event write, int unit, int percent, ModelRandom random)
+    /// <summary>The same for one cut, onto a device that holds what was there before the first event.</summary>
+    public static void Replay(IReadOnlyList<RecordingDevice.Event> events, int count, CutKind kind, ModelRandom random,
+        IBlockDevice device)
+    {
+        int flushed = count;
+        while (flushed > 0 && !events[flushed - 1].IsFlush) flushed--;
+        int percent = random.Pick([5, 30, 50, 70, 95]);
+        for (int i = 0; i < count; i++)
+        {
+            if (events[i].IsFlush) continue;
+            if (i < flushed || kind == CutKind.InOrder) device.Write(events[i].Offset, events[i].Bytes);
+            else if (kind != CutKind.Dropped)
+                Tear(device, events[i], kind == CutKind.Torn512 ? 512 : 4096, percent, random);
+        }
+    }
+
+    static void Tear(IBlockDevice device, RecordingDevice.Event write, int unit, int percent, ModelRandom random)
     {
         ReadOnlySpan<byte> bytes = write.Bytes;
         long at = write.Offset;
