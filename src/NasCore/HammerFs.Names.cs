@@ -86,6 +86,9 @@ public sealed partial class HammerFs
         if (e.IsError) return e;
         InodeOndisk data = CreateInode(dir!, in arg);
         long objId = _core!.Tids.NewObjId();
+        // First what can still be refused: a hash may have no key left, and half a change would latch the mount.
+        if (!arg.Nameless) e = InsertEntry(dir!, arg.Name, dir!.PfsId, objId, arg.Type);
+        if (e.IsError) return e;
         e = CreateAcl(cursor, dir!, objId, ref data, in arg);
         if (e.IsError) return e;
         e = CreateRecords(dir!, objId, in data, ref arg);
@@ -151,7 +154,7 @@ public sealed partial class HammerFs
             e = _core.Records.InsertMeta(fix, arg.Target);
             if (e.IsError) return e;
         }
-        return arg.Nameless ? Errno.None : InsertEntry(dir, arg.Name, dir.PfsId, objId, arg.Type);
+        return Errno.None;
     }
 
     // ------------------------------------------------------------------ entries

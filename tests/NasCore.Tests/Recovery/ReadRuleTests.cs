@@ -25,19 +25,22 @@ public sealed class ReadRuleTests : RuleTestBase
         byte[] content = Bytes(24 << 20, 1);
         Vnode file = File(fs, "f", content);
         Sync(fs);
+        byte[] piece = Bytes(1 << 20, 100);
         bool done = false;
         hook.BeforeRead = (_, bytes) =>
         {
             if (done || bytes < 65536) return;
             done = true;
-            // In the middle of the read, outside its lock: the file goes, and others want the space.
+            // In the middle of the read, outside its lock: the file goes, and others go round the whole volume.
             Must(fs, () => fs.Unlink(fs.Root, Name("f")));
             for (int i = 0; i < 4; i++) fs.Core.FlushOnce();
-            Vnode other = File(fs, "other");
-            for (int i = 0; i < 64; i++)
+            for (int cycle = 0; cycle < 10; cycle++)
             {
-                byte[] piece = Bytes(1 << 20, 100 + i);
-                if (fs.Write(other, (ulong)i << 20, piece, false, false, out int _).IsError) break;
+                Vnode other = File(fs, "other");
+                for (int i = 0; i < 16; i++) Write(fs, other, (long)i << 20, piece);
+                fs.Core.FlushOnce();
+                Must(fs, () => fs.Unlink(fs.Root, Name("other")));
+                for (int i = 0; i < 4; i++) fs.Core.FlushOnce();
             }
         };
         byte[] found = new byte[256 * 1024];
