@@ -257,14 +257,15 @@ public sealed class WriteCore : IDisposable
 
     void FlushGroups()
     {
-        ClosedGroup? closed = Close();
-        if (closed is not null) Write(closed);
-        Settle(closed);
-        while (OnDurable?.Invoke() == true && Close() is { } more)
+        ClosedGroup? closed;
+        do
         {
-            Write(more);
-            Settle(more);
+            // An empty group is durable by itself, and somebody may wait for it.
+            closed = Close();
+            if (closed is not null) Write(closed);
+            Settle(closed);
         }
+        while (OnDurable?.Invoke() == true && (closed is not null || !_writer.IsClean));
     }
 
     /// <summary>Flushes until everything done before the call is durable; for callers without a flusher
