@@ -49,7 +49,7 @@ public sealed partial class HammerFs
     {
         var inode = new Inode(vnode.PfsId, vnode.ObjId)
         {
-            Data = data, OpenCount = 1, ChangedGroup = _core!.OpenGroup,
+            Data = data, OpenCount = 1, ChangedGroup = _core!.OpenGroup, IsNameless = true,
         };
         _live.Add((vnode.PfsId, vnode.ObjId), inode);
         AddOrphan(inode);

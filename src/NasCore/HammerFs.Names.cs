@@ -261,7 +261,7 @@ public sealed partial class HammerFs
         if (e.IsError) return e;
         e = CheckSpace(4L * HammerConst.NodeBytes);
         if (e.IsError) return e;
-        if (inode.IsOrphan)
+        if (inode.IsNameless)
         {
             e = Restamp(cursor, inode);
             if (e.IsError) return e;
@@ -269,6 +269,7 @@ public sealed partial class HammerFs
         e = InsertEntry(dir!, arg.Name, inode.PfsId, inode.ObjId, inode.Type);
         if (e.IsError) return e;
         if (inode.IsOrphan) RemoveOrphan(cursor, inode);
+        inode.IsNameless = false;
         inode.Data.Nlinks++;
         inode.Data.Ctime = _core!.Records.NowMicros;
         MarkDirty(inode);

@@ -52,6 +52,8 @@ public sealed class Inode(int pfsId, long objId)
     public long ChangedGroup;
     /// <summary>Made by O_TMPFILE and not linked yet, or unlinked while open: on the orphan list.</summary>
     public bool IsOrphan;
+    /// <summary>Made by O_TMPFILE and not linked yet: no view shows any of its records.</summary>
+    public bool IsNameless;
     /// <summary>Key of its record on the orphan list.</summary>
     public long OrphanKey;
     /// <summary>TID of the group in which linking a nameless file began; its older records are stamped anew.</summary>

@@ -317,4 +317,24 @@ public sealed class ReviewTests
         Assert.Equal(Errno.None, driver.Fs.SyncAndWait());
         Assert.False(driver.Fs.Health.IsCritical, driver.Fs.Health.Message);
     }
+
+    [Fact]
+    public void An_open_file_that_gets_a_name_again_keeps_its_past()
+    {
+        using var driver = new EngineDriver();
+        Vnode file = Make(driver, "before");
+        Put(driver, file, "content");
+        Assert.Equal(Errno.None, driver.Fs.SyncTid(out ulong tid));
+        Assert.Equal(Errno.None, driver.Fs.Open(file));
+        Assert.Equal(Errno.None, driver.Fs.Unlink(driver.Fs.Root, "before"u8));
+        Assert.Equal(Errno.None, driver.Fs.SyncAndWait());
+        Assert.Equal(Errno.None, driver.Fs.Link(file, driver.Fs.Root, "after"u8, out _));
+        Assert.Equal(Errno.None, driver.Fs.SyncAndWait());
+        byte[] bytes = new byte[7];
+        Assert.Equal(Errno.None, driver.Fs.Read(file with { AsOf = tid }, 0, bytes, out int length));
+        Assert.Equal("content", Encoding.ASCII.GetString(bytes, 0, length));
+        Assert.Equal(Errno.None, driver.Fs.Read(file, 0, bytes, out length));
+        Assert.Equal("content", Encoding.ASCII.GetString(bytes, 0, length));
+        driver.AssertSound("after linking again");
+    }
 }
