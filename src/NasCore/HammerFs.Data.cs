@@ -109,7 +109,7 @@ public sealed partial class HammerFs
         if (inode.Type == ObjType.Directory) return Errno.IsDir;
         if (inode.Type != ObjType.RegFile) return Errno.Inval;
         if ((inode.Data.Uflags & UfImmutableAny) != 0) return Errno.Perm;
-        if (arg.Append) arg.Offset = (long)inode.Data.Size;
+        if (arg.Append) arg.Offset = (long)Math.Min(inode.Data.Size, long.MaxValue);
         else if ((inode.Data.Uflags & UfAppendAny) != 0 && arg.Offset < (long)inode.Data.Size) return Errno.Perm;
         if (arg.Offset > SizeMax - arg.Source.Length) return Errno.FBig;
         Errno e = CheckSpace(arg.Source.Length + 2L * HammerConst.XBufferBytes

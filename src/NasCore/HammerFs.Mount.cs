@@ -28,6 +28,9 @@ public sealed partial class HammerFs
         if (_volumes.Version < 4)
             throw new HammerFormatException($"file system version {_volumes.Version} can only be mounted read-only "
                 + "(read-write: 4 to 7)");
+        if (_volumes.Root.Header.NextTid > NextTidMax)
+            throw new HammerFormatException($"the next transaction id in the volume header is "
+                + $"{Tid.Format(_volumes.Root.Header.NextTid)}: its object ids would be negative; mount read-only");
         OpenWriteBack(outcome);
         _core = new WriteCore(_volumes, _cache, _nodes, _records, _fifoGeometry, _epochs, _lock, Health, _options.Time,
             _options.FlushInterval, outcome.Last, outcome.NextSeq)
@@ -45,6 +48,9 @@ public sealed partial class HammerFs
     }
 
     bool _pfsFresh;
+
+    /// <summary>Object ids come out of the same counter and are positive on the medium.</summary>
+    const ulong NextTidMax = long.MaxValue - (1L << 40);
 
     void OpenWriteBack(UndoOutcome outcome)
     {

@@ -101,7 +101,8 @@ public sealed partial class HammerFs
         if (inode.Type == ObjType.Directory) return Errno.IsDir;
         if (inode.Type != ObjType.RegFile) return Errno.Inval;
         if (newSize > (ulong)SizeMax) return Errno.FBig;
-        long size = (long)newSize, old = (long)inode.Data.Size;
+        // A damaged size may be beyond what is possible; all that it could name goes.
+        long size = (long)newSize, old = (long)Math.Min(inode.Data.Size, long.MaxValue);
         if (size < old)
         {
             long keep = RoundUpBlock(size);

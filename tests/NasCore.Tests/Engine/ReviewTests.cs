@@ -337,4 +337,18 @@ public sealed class ReviewTests
         Assert.Equal("content", Encoding.ASCII.GetString(bytes, 0, length));
         driver.AssertSound("after linking again");
     }
+
+    [Fact]
+    public void A_next_tid_that_leaves_no_positive_object_id_is_refused_at_mount()
+    {
+        using var driver = new EngineDriver();
+        driver.Fs.Dispose();
+        byte[] header = new byte[HammerConst.BufferBytes];
+        driver.Device.Read(0, header);
+        System.Runtime.InteropServices.MemoryMarshal.AsRef<VolumeOndisk>(header.AsSpan()).NextTid = 1UL << 63;
+        driver.Device.Write(0, header);
+        HammerFormatException e = Assert.Throws<HammerFormatException>(() => HammerFs.Open(
+            VolumeSet.Open([driver.Device]), new HammerFsOptions { Time = driver.Time, RunFlusher = false }));
+        Assert.Contains("next transaction id", e.Message, StringComparison.Ordinal);
+    }
 }
