@@ -49,7 +49,8 @@ static class ControlMirror
                 TwoWay = Flag(query, "twoWay"), Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
             };
             Errno result = fs.OpenMirrorTarget(Pfs(query), out HammerFs.MirrorTargetLease? lease);
-            if (result == Errno.Busy) throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
+            if (result == Errno.Busy)
+                throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
             if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
             using (lease) return new MirrorTargetSession(channel, _ => lease!.Target, options, watcher).Run();
         });
