@@ -64,19 +64,19 @@ public sealed class AnnouncementTests
     [Fact]
     public void One_way_streams_through_files_and_their_dump() => MirrorScripts.Run("""
         "$H" pfs-master a/obj label=one >/dev/null
-        for i in $(seq 50); do echo "$i" > "a/obj/f$i"; done; sync
+        for i in $(seq 50); do echo "$i" > "a/obj/f$i"; done; "$H" synctid a/obj >/dev/null
         "$H" mirror-read a/obj > full.stream
         "$H" mirror-dump header < full.stream | grep 'label="one"' >/dev/null
         [ "$("$H" mirror-dump < full.stream | grep -c '^Record .* rt=01')" -ge 51 ]
         "$H" -y mirror-write b/obj < full.stream > said
-        tid=$(link_tid b/obj); grep "Source can update synctid to $tid" said >/dev/null
-        [ "$(digest b/obj)" = "$(digest "a/obj/$tid")" ]
-        rm a/obj/f7; echo x > a/obj/f8; sync
+        tid=$(link_tid b/obj); tid=${tid#@@}; grep "Source can update synctid to $tid" said >/dev/null
+        [ "$(digest b/obj)" = "$(digest "a/obj/@@$tid")" ]
+        rm a/obj/f7; echo x > a/obj/f8; "$H" synctid a/obj >/dev/null
         next=$(printf '0x%016x' $((tid + 1)))
         "$H" mirror-read a/obj "$next" > incr.stream
         # A broken stream changes nothing and says where it broke.
         head -c 2000 incr.stream | "$H" mirror-write b/obj > out 2>&1 && exit 1
-        grep 'mirror stream, record [0-9]* at byte [0-9]*' out >/dev/null; [ "$(link_tid b/obj)" = "$tid" ]
+        grep 'mirror stream, record [0-9]* at byte [0-9]*' out >/dev/null; [ "$(link_tid b/obj)" = "@@$tid" ]
         "$H" mirror-write b/obj < incr.stream >/dev/null
         [ ! -e b/obj/f7 ]; [ "$(cat b/obj/f8)" = x ]
         # The slave becomes a master of its own and takes writes.
@@ -113,18 +113,19 @@ public sealed class AnnouncementTests
         chmod +x rsh; export HAMMER_RSH=$T/rsh
         ip netns exec $ns /usr/sbin/sshd -D -f "$T/sshd_config" -E "$T/sshd.log" &
         until_true 'ip netns exec $ns "$HAMMER_RSH" 127.0.0.1 -p 2222 true'
-        "$H" pfs-master a/obj >/dev/null; for i in $(seq 100); do echo "$i" > "a/obj/f$i"; done; sync
+        "$H" pfs-master a/obj >/dev/null;
+        for i in $(seq 100); do echo "$i" > "a/obj/f$i"; done; "$H" synctid a/obj >/dev/null
         # Push: the slave is made over there.
         ip netns exec $ns "$H" -y mirror-copy -p 2222 a/obj "root@127.0.0.1:$T/b/obj"
         [ "$(digest b/obj)" = "$(digest "a/obj/$(link_tid b/obj)")" ]
         # Pull.
-        rm a/obj/f1; echo pulled > a/obj/f2; sync
+        rm a/obj/f1; echo pulled > a/obj/f2; "$H" synctid a/obj >/dev/null
         ip netns exec $ns "$H" mirror-copy -p 2222 "127.0.0.1:$T/a/obj" b/obj
         [ "$(cat b/obj/f2)" = pulled ]; [ ! -e b/obj/f1 ]
         [ "$(digest b/obj)" = "$(digest "a/obj/$(link_tid b/obj)")" ]
         # Streaming pull.
         ip netns exec $ns "$H" mirror-stream -i 0 -p 2222 "127.0.0.1:$T/a/obj" b/obj & stream=$!
-        echo streamed > a/obj/f3; sync
+        echo streamed > a/obj/f3; "$H" synctid a/obj >/dev/null
         until_true '[ "$(cat b/obj/f3)" = streamed ]'
         # A failure over there is a failure here.
         ! ip netns exec $ns "$H" mirror-copy -p 2222 a/obj "127.0.0.1:$T/b/no/such"
