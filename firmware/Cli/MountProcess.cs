@@ -32,6 +32,7 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
     int Serve(Action live, ref MountPidFile? running)
     {
         using HammerFs fs = MountVerb.OpenFileSystem(volumes, options, log);
+        fs.Health.OnLatch = message => log($"{volumes[0]}: {message}");
         string source = MountSource.Of(volumes);
         using var stop = new ManualResetEventSlim();
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);

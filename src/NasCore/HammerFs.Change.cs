@@ -210,8 +210,10 @@ public sealed partial class HammerFs
     /// <summary>Forgets an object that nothing keeps in memory.</summary>
     void DropIfIdle(Inode inode)
     {
-        if (inode.OpenCount == 0 && !inode.IsDirty && !inode.HasBlocks && !inode.InDirtyList && !inode.IsDestroying)
-            _live.Remove((inode.PfsId, inode.ObjId));
+        if (inode.OpenCount > 0 || inode.IsDirty || inode.HasBlocks || inode.InDirtyList || inode.IsDestroying) return;
+        // It may have been forgotten before and loaded again: the one that is known now is not ours to drop.
+        (int, long) key = (inode.PfsId, inode.ObjId);
+        if (_live.TryGetValue(key, out Inode? known) && known == inode) _live.Remove(key);
     }
 
     // ------------------------------------------------------------------ at the close of a group

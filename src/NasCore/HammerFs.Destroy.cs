@@ -238,6 +238,7 @@ public sealed partial class HammerFs
         }
         finally
         {
+            DropLoaded();
             _lock.ExitWriteLock();
             ReturnCursor(cursor);
         }

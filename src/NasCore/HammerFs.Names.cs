@@ -369,7 +369,10 @@ public sealed partial class HammerFs
         entry = default;
         error = name.Length > HammerConst.NameBytesMax ? Errno.NameTooLong : Errno.NoEnt;
         if (error == Errno.NameTooLong) return false;
-        return _inodes.TryEntry(cursor, dir.PfsId, dir.ObjId, dir.Data.CapFlags, Tid.Max, name, out entry);
+        if (_inodes.TryEntry(cursor, dir.PfsId, dir.ObjId, dir.Data.CapFlags, Tid.Max, name, out entry)) return true;
+        // file@@0x... can be looked up, but the past loses no names.
+        if (AsOfName.TryParse(name, out _)) error = Errno.RoFs;
+        return false;
     }
 
     static Vnode TargetOf(in DirEntryHead entry) =>

@@ -236,7 +236,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         try
         {
             Errno e = LookupLocked(cursor, dir, name, out child);
-            return e.IsError ? e : GetAttrLocked(cursor, child, out attr);
+            return e.IsError ? e : GetAttrLocked(cursor, child, fake: true, out attr);
         }
         finally
         {
@@ -314,7 +314,8 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         _lock.EnterReadLock();
         try
         {
-            return GetAttrLocked(cursor, vnode, out attr);
+            // A live object without an inode has been removed; what a damaged name leads to is told by Lookup.
+            return GetAttrLocked(cursor, vnode, fake: !vnode.IsLive, out attr);
         }
         finally
         {
@@ -324,15 +325,15 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     }
 
     /// <summary>
-    /// Attributes, or those of a fake fifo when a directory entry leads to no inode at this TID
+    /// Attributes, or, if wanted, those of a fake fifo when a directory entry leads to no inode at this TID
     /// (mirroring-and-operations 2.1): damaged names stay visible and removable.
     /// </summary>
-    Errno GetAttrLocked(BTreeCursor cursor, Vnode vnode, out FileAttr attr)
+    Errno GetAttrLocked(BTreeCursor cursor, Vnode vnode, bool fake, out FileAttr attr)
     {
         attr = default;
         if (!TryInodeLocked(cursor, vnode, out InodeOndisk inode))
         {
-            if (vnode.ObjId == HammerConst.RootObjId) return Errno.NoEnt;
+            if (!fake || vnode.ObjId == HammerConst.RootObjId) return Errno.NoEnt;
             attr = new FileAttr { ObjId = vnode.ObjId, Type = ObjType.Fifo };
             return Errno.None;
         }

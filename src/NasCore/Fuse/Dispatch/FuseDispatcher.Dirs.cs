@@ -51,11 +51,20 @@ public sealed partial class FuseDispatcher
     {
         Errno error = Target(in head, out Vnode vnode);
         if (error.IsError) return error;
+        error = _fs.Open(vnode);
+        if (error.IsError) return Gone(error);
+        reply.Opened = vnode;
         // What cannot change is listed once; then the kernel answers by itself.
         FuseOpenReply flags = _fs.IsImmutable(vnode)
             ? FuseOpenReply.CacheDir | FuseOpenReply.KeepCache
             : FuseOpenReply.None;
         reply.Put(new FuseOpenOut { OpenFlags = flags });
+        return Errno.None;
+    }
+
+    Errno ReleaseDir(in FuseInHeader head)
+    {
+        if (!_nodes.Resolve(head.NodeId, out Vnode vnode, out _).IsError) _fs.Release(vnode);
         return Errno.None;
     }
 

@@ -130,7 +130,7 @@ public sealed partial class FuseDispatcher
             case FuseOpcode.FSync or FuseOpcode.FSyncDir: return FSync(transport, in head, ref reply);
             case FuseOpcode.SyncFs: return SyncFs(transport, in head, ref reply);
             case FuseOpcode.OpenDir: return OpenDir(in head, ref reply);
-            case FuseOpcode.ReleaseDir: return Errno.None;
+            case FuseOpcode.ReleaseDir: return ReleaseDir(in head);
             case FuseOpcode.ReadDir: return ReadDir(in head, ref body, ref reply);
             case FuseOpcode.ReadDirPlus: return ReadDirPlus(in head, ref body, ref reply);
             case FuseOpcode.StatFs: return StatFs(ref reply);
