@@ -316,7 +316,7 @@ public sealed partial class HammerFs
         _dirtyPieces += block.Pieces.Length;
         block.Promised = bytes + HammerConst.NodeBytes;
         _promisedBytes += block.Promised;
-        _core!.Promise(4);
+        _core!.Promise(BlockNodes);
         MarkDirty(inode);
         return block;
     }
@@ -333,8 +333,13 @@ public sealed partial class HammerFs
         GiveBlock(block);
     }
 
+    /// <summary>Nodes that a dirty block may need when it gets its record.</summary>
+    const int BlockNodes = 4;
+
     void GiveBlock(DirtyBlock block)
     {
+        // It has its record, or will never have one: what was promised for it does not fill the group any longer.
+        _core!.Promise(-BlockNodes);
         foreach (BufferMemory piece in block.Pieces) _pool.Give(piece);
         _dirtyPieces -= block.Pieces.Length;
         _promisedBytes = Math.Max(0, _promisedBytes - block.Promised);

@@ -103,6 +103,28 @@ public sealed partial class HammerFs
             }
         }
 
+        /// <summary>
+        /// True if anything of this PFS changed after a TID. A durable group moves the safe TID of every master, also
+        /// when only another PFS changed, a slave that this very stream feeds among them: without this look, a stream
+        /// between two PFSs of one file system, or two boxes that mirror each other, would never rest.
+        /// </summary>
+        bool HasNews(ulong tid, ulong safe)
+        {
+            if (!fs.TryGetPfs(pfsId, out PseudofsData pfs) || pfs.IsSlave) return true;
+            if (fs.Shared(_ => fs._core!.LastRemoval(pfsId)) > tid) return true;
+            using IMirrorScan scan = Scan(new MirrorRange(tid + 1, safe));
+            while (scan.MoveNext())
+            {
+                if (scan.Kind == MirrorItemKind.Skip) continue;
+                ref readonly BaseElm elm = ref scan.Leaf.Base;
+                // Records of the file system itself lie under the root directory of PFS 0.
+                bool ofFs = pfsId == 0 && elm.ObjId == HammerConst.RootObjId
+                    && (elm.RecType == RecType.Pfs || (elm.RecType == RecType.Ext && elm.Key < 0));
+                if (!ofFs && (elm.CreateTid > tid || elm.DeleteTid > tid)) return true;
+            }
+            return false;
+        }
+
         // Every durable group may move the safe TID of a master, or the end of a slave.
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop)
         {
@@ -114,12 +136,15 @@ public sealed partial class HammerFs
             fs.PfsMoved += WakePfs;
             try
             {
-                while (fs.SafeTidShared(pfsId) <= tid)
+                ulong looked = tid;
+                while (true)
                 {
+                    ulong safe = fs.SafeTidShared(pfsId);
+                    if (safe > looked && HasNews(tid, safe)) return true;
+                    looked = Math.Max(looked, safe);
                     if (!moved.Wait(timeout, stop)) return false;
                     moved.Reset();
                 }
-                return true;
             }
             catch (OperationCanceledException)
             {

@@ -126,8 +126,8 @@ public sealed class WriteCore : IDisposable
     /// W10).</summary>
     public void Promise(int nodes)
     {
-        _pendingNodes += nodes;
-        _pendingUndo += nodes * 4700L;
+        _pendingNodes = Math.Max(0, _pendingNodes + nodes);
+        _pendingUndo = Math.Max(0, _pendingUndo + nodes * 4700L);
     }
 
     /// <summary>True if promises, not real changes, are a good part of what fills the group.</summary>
@@ -361,9 +361,20 @@ public sealed class WriteCore : IDisposable
                 return;
             }
             BaseElm key = due[i];
-            if (cursor.SeekExact(in key) && cursor.Elm.Base.DeleteTid != 0) Records.RemovePhysically(cursor);
+            if (!cursor.SeekExact(in key) || cursor.Elm.Base.DeleteTid == 0) continue;
+            Records.RemovePhysically(cursor);
+            _lastRemovals[new Localization(key.Localization).PfsId] = _group.Tid;
         }
     }
+
+    /// <summary>PFS id and TID of the last group that took records without history away.</summary>
+    readonly Dictionary<int, ulong> _lastRemovals = [];
+
+    /// <summary>
+    /// TID of the last group since mount that took records of a PFS away without a trace, 0 if none: a mirror has to
+    /// look, although no record tells of it. Asked under the shared lock.
+    /// </summary>
+    public ulong LastRemoval(int pfsId) => _lastRemovals.GetValueOrDefault(pfsId);
 
     /// <summary>A cursor for a caller that holds the lock.</summary>
     public BTreeCursor Cursor() => new(_nodes, () => new HammerOff(_volumes.Root.Header.BTreeRoot));

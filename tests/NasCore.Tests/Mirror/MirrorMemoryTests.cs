@@ -12,10 +12,18 @@ using Xunit;
 
 namespace NasCore.Tests.Mirror;
 
+/// <summary>Tests that measure the whole process run when no other test does.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class MeasuringAlone
+{
+    public const string Name = "measuring alone";
+}
+
 /// <summary>
 /// The memory of a mirror does not depend on the number of files. NASHAMMER_MIRROR_FILES sets the larger number; with
 /// 1000000 this is the measurement that the mirror's goal asks for.
 /// </summary>
+[Collection(MeasuringAlone.Name)]
 public sealed class MirrorMemoryTests
 {
     const int Few = 2_000, ManyByDefault = 20_000, FilesInDirectory = 1_000;
