@@ -78,7 +78,7 @@ static class ControlMirror
         }
         try
         {
-            await UpgradeRun(context, upgrade, sessions.Stop, session);
+            await UpgradeRun(context, upgrade, session, sessions.Stop);
         }
         finally
         {
@@ -86,8 +86,8 @@ static class ControlMirror
         }
     }
 
-    static async Task UpgradeRun(HttpContext context, IHttpUpgradeFeature upgrade, CancellationToken closing,
-        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
+    static async Task UpgradeRun(HttpContext context, IHttpUpgradeFeature upgrade,
+        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken closing)
     {
         context.Response.Headers.Upgrade = ControlApi.MirrorUpgrade;
         using Stream stream = await upgrade.UpgradeAsync();

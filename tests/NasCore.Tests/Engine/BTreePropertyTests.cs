@@ -2,13 +2,10 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using NasCore.BTree;
-using NasCore.Io;
-using NasCore.Objects;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasCore.Tests.Recovery;
 using NasTesting.Model;
-using NasTesting.Oracle;
 using Xunit;
 
 namespace NasCore.Tests.Engine;

@@ -4,7 +4,6 @@ using System.Diagnostics;
 using System.Linq;
 using System.Text;
 using System.Threading;
-using NasCore.Io;
 using NasCore.Primitives;
 using NasCore.Tests.Recovery;
 using NasTesting.Model;

@@ -4,7 +4,6 @@ using System.Text;
 using NasCore.Io;
 using NasCore.Primitives;
 using NasCore.Tests.Engine;
-using NasTesting;
 using NasTesting.Model;
 using Xunit;
 

@@ -1,8 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
-using System.Linq;
-using NasCore.Io;
 using NasCore.Primitives;
 using NasCore.Tests.Engine;
 using Xunit;

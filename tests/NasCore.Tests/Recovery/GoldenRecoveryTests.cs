@@ -1,7 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
 using NasCore.Io;
-using NasCore.Primitives;
 using NasCore.Tests.Engine;
 using NasCore.Tests.Golden;
 using NasTesting;

@@ -1,5 +1,4 @@
 using System;
-using System.Linq;
 using NasCore.Primitives;
 using NasCore.Tests.Engine;
 using Xunit;

@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Text;
 using NasCore.BTree;
-using NasCore.Flush;
 using NasCore.Io;
 using NasCore.Objects;
 using NasCore.Ondisk;
