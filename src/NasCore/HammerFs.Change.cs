@@ -114,7 +114,7 @@ public sealed partial class HammerFs
         long left = _core!.Freemap.UsableFreeBytes - _promisedBytes - bytes;
         if (left >= (removal ? ReserveBytes / 4 : ReserveBytes)) return Errno.None;
         bool hope = _core.Freemap.HoldsForGroup
-            || (!removal && (_core.Group.Removals.Count > 0 || _core.HasDueRemovals));
+            || (!removal && (_core.Group.Removals.Count > 0 || _core.HasDueRemovals || _destroying.Count > 0));
         if (hope) return Errno.NeedFlush;
         return removal && (bytes <= RemovalBytesMax || left >= HammerConst.BigBlockBytes) ? Errno.None : Errno.NoSpc;
     }

@@ -101,7 +101,8 @@ sealed class MountedVolume : IDisposable
 
     public (int Code, string Output) TryRun(string script) => Start("/usr/bin/timeout",
         ["-k", "5", ScriptSeconds.ToString(CultureInfo.InvariantCulture), "/bin/bash", "-c",
-            "exec 2>&1; set -eE; trap 'echo \"failed: $BASH_COMMAND\"' ERR; . $S/support.sh\n" + script], Dir);
+            "exec 2>&1; set -eE; trap 'echo \"failed: $BASH_COMMAND\"' ERR; . $S/support.sh\ncd $D\n" + script],
+        Scratch);
 
     /// <summary>Runs Python in the mount's directory.</summary>
     public string Python(string program)
@@ -119,6 +120,21 @@ sealed class MountedVolume : IDisposable
         using OracleVolume oracle = OracleVolume.Open(Images);
         List<OracleFinding> findings = oracle.Verify();
         Assert.True(findings.Count == 0, string.Join("\n", findings.Take(10)));
+    }
+
+    /// <summary>After the death of the serving process: the volume can be mounted again, on the directory that the dead
+    /// mount still occupies.</summary>
+    public void AssertRecovers()
+    {
+        Mount();
+        Assert.Equal(Dir, FuseMount.FindOurs(Dir)?.Directory);
+    }
+
+    /// <summary>Live inodes without a name.</summary>
+    public List<OracleRecord> Orphans()
+    {
+        using OracleVolume oracle = OracleVolume.Open(Images);
+        return [.. oracle.Orphans()];
     }
 
     /// <summary>Unmounts and judges.</summary>
@@ -165,7 +181,8 @@ sealed class MountedVolume : IDisposable
         {
             // No process: the usual case.
         }
-        Directory.Delete(Scratch, recursive: true);
+        // Names may be any bytes, which the runtime's own deletion does not know.
+        Start("/bin/rm", ["-rf", "--one-file-system", Scratch], "/");
         _lease?.Dispose();
     }
 }
