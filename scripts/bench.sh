@@ -6,6 +6,7 @@
 #
 # BENCH="write read"    only these lines: write read random16 random64 create walk delete mirror increment mount memory
 # BENCH_RUNS=N          alternating runs (default 5)
+# BENCH_PEERS="ext4"    only these neighbours: ext4 btrfs ntfs-3g fuse2fs
 # BENCH_SCALE=N         divides all counts and sizes, for a trial of the script (default 1; figures mean nothing then)
 # BENCH_OUT=file        gets the table in Markdown as well
 # NASHAMMER=program     the program to measure (default: built here, NativeAOT)
@@ -163,6 +164,7 @@ at_most() { awk -v is="$1" -v most="$2" 'BEGIN { print (is <= most ? "ok" : "mis
 # compare LINE WORK AMOUNT UNIT PEER TARGET [OURS]: a row with the ratio and both medians as AMOUNT per second.
 compare() {
     local line=$1 what=$2 amount=$3 unit=$4 peer=$5 target=$6 ours=${7:-ours} ratio figure verdict=ok
+    [ -e "$scratch/$line.$peer.seconds" ] || return 0
     ratio=$(ratio_of "$line" "$ours" "$peer")
     figure=$(awk -v amount="$amount" -v unit="$unit" -v a="$(median_of "$line" "$ours")" \
         -v b="$(median_of "$line" "$peer")" -v ratio="$ratio" \
@@ -178,7 +180,7 @@ compare() {
 
 # ---- The lines ------------------------------------------------------------------------------------------------------
 
-peers="ours ext4 btrfs ntfs-3g fuse2fs"
+peers="ours ${BENCH_PEERS:-ext4 btrfs ntfs-3g fuse2fs}"
 mib=$((1024 / scale))
 
 line_write() {
