@@ -2,6 +2,7 @@ using System;
 using System.CommandLine;
 using System.IO;
 using System.Linq;
+using System.Threading;
 using NasCore;
 using NasCore.Fuse.Session;
 using NasCore.Volumes;
@@ -128,7 +129,29 @@ static class MountVerb
         }
     }
 
-    internal static HammerFs OpenFileSystem(string[] volumes, MountOptions options, Action<string> log) =>
-        HammerFs.Open(VolumeSet.OpenPaths(volumes, options.ReadOnly, exclusive: true),
-            options.ForEngine(TimeProvider.System, log));
+    /// <summary>
+    /// Opens the volumes. After a plain umount(8) the former process is still making its last group durable and holds
+    /// them: that is waited for, a while.
+    /// </summary>
+    internal static HammerFs OpenFileSystem(string[] volumes, MountOptions options, Action<string> log)
+    {
+        const int again = 11, busy = 16;
+        long started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return HammerFs.Open(VolumeSet.OpenPaths(volumes, options.ReadOnly, exclusive: true),
+                    options.ForEngine(TimeProvider.System, log));
+            }
+            catch (IOException e) when (e.HResult is again or busy
+                && TimeProvider.System.GetElapsedTime(started) < s_releaseWait)
+            {
+                Thread.Sleep(50);
+            }
+        }
+    }
+
+    /// <summary>How long a volume that another process holds is waited for.</summary>
+    static readonly TimeSpan s_releaseWait = TimeSpan.FromSeconds(5);
 }
