@@ -43,14 +43,12 @@ public sealed class WriteCore : IDisposable
     readonly MountHealth _health;
     readonly ReaderWriterLockSlim _lock;
     readonly ManualResetEventSlim _wake = new(false);
-    readonly Lock _waitLock = new();
+    readonly DurableWaiters _waiters;
+    readonly GroupWriter _disk;
     readonly Lock _flushLock = new();
     readonly TimeProvider _time;
     readonly TimeSpan _interval;
-    List<(long Group, DurableCallback Callback, object? State)> _waiters = [];
     List<BaseElm> _dueRemovals = [];
-    long _wanted;
-    long _durable;
     ulong _durableTid;
     long _openedAt;
     bool _stopping;
@@ -69,6 +67,8 @@ public sealed class WriteCore : IDisposable
         _interval = interval;
         _log = new UndoLog(volumes, geometry, cache.Pool, fifoPosition, fifoSeq);
         _writer = new MetaWriter(volumes, cache, _log);
+        _waiters = new DurableWaiters(health);
+        _disk = new GroupWriter(volumes, _log);
         Freemap = new Freemap(volumes, cache, _writer, epochs);
         Tree = new BTreeIndex(nodes, _writer, Freemap, volumes);
         _tids = new TidAllocator(volumes.Root.Header.NextTid);
@@ -97,12 +97,12 @@ public sealed class WriteCore : IDisposable
     /// <summary>Number of the group that takes changes now.</summary>
     public long OpenGroup => Volatile.Read(ref _openNumber);
     long _openNumber = 1;
-    public long DurableGroup => Volatile.Read(ref _durable);
+    public long DurableGroup => _waiters.Durable;
     /// <summary>A name for the last durable state: above every TID that it holds, carried by no record (M2).</summary>
     public ulong DurableTid => Volatile.Read(ref _durableTid);
 
     /// <summary>Groups written so far, for status.</summary>
-    public long GroupsWritten { get; private set; }
+    public long GroupsWritten => _disk.Written;
 
     // ------------------------------------------------------------------ credits
 
@@ -148,41 +148,14 @@ public sealed class WriteCore : IDisposable
     /// <summary>See <see cref="IFileSystem.WhenDurable"/>.</summary>
     public void WhenDurable(long group, DurableCallback callback, object? state)
     {
-        lock (_waitLock)
-        {
-            // Asked under the lock: a failing group latches first and answers everybody in the list then.
-            if (group > _durable && !_stopped && !_health.IsCritical)
-            {
-                _waiters.Add((group, callback, state));
-                if (group > _wanted) _wanted = group;
-                _wake.Set();
-                return;
-            }
-        }
-        callback(state, _health.IsCritical || group > DurableGroup ? Errno.Io : Errno.None);
+        if (_waiters.Add(group, callback, state)) _wake.Set();
+        else callback(state, _waiters.Result(group));
     }
-
-    bool _stopped;
 
     /// <summary>Tells the flusher that something has changed, so that its timer runs.</summary>
     public void NoteChange()
     {
         if (Interlocked.CompareExchange(ref _openedAt, _time.GetTimestamp(), 0) == 0) _wake.Set();
-    }
-
-    void AnswerWaiters(Errno result, long upTo)
-    {
-        List<(long Group, DurableCallback Callback, object? State)> ready = [];
-        lock (_waitLock)
-        {
-            for (int i = _waiters.Count - 1; i >= 0; i--)
-            {
-                if (_waiters[i].Group > upTo) continue;
-                ready.Add(_waiters[i]);
-                _waiters.RemoveAt(i);
-            }
-        }
-        for (int i = ready.Count - 1; i >= 0; i--) ready[i].Callback(ready[i].State, result);
     }
 
     // ------------------------------------------------------------------ the flusher's loop
@@ -206,7 +179,7 @@ public sealed class WriteCore : IDisposable
             if (_stopping) return;
             long openedAt = Volatile.Read(ref _openedAt);
             bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= _interval;
-            if (!due && Volatile.Read(ref _wanted) <= DurableGroup) continue;
+            if (!due && !_waiters.IsWanted) continue;
             try
             {
                 FlushOnce();
@@ -220,7 +193,7 @@ public sealed class WriteCore : IDisposable
 
     TimeSpan LoopWait()
     {
-        if (Volatile.Read(ref _wanted) > DurableGroup) return TimeSpan.Zero;
+        if (_waiters.IsWanted) return TimeSpan.Zero;
         long openedAt = Volatile.Read(ref _openedAt);
         if (openedAt == 0) return Timeout.InfiniteTimeSpan;
         TimeSpan left = _interval - _time.GetElapsedTime(openedAt);
@@ -231,9 +204,9 @@ public sealed class WriteCore : IDisposable
     {
         _health.LatchCritical(HammerOff.Null, "closing a flush group failed", e);
         // A latched mount has nothing to flush: without this the loop would spin on an unreachable goal.
-        Volatile.Write(ref _wanted, 0);
+        _waiters.ForgetGoal();
         Volatile.Write(ref _openedAt, 0);
-        AnswerWaiters(Errno.Io, long.MaxValue);
+        _waiters.Answer(Errno.Io, long.MaxValue);
     }
 
     /// <summary>Closes and writes the open group, if it holds anything. One caller at a time.</summary>
@@ -262,7 +235,11 @@ public sealed class WriteCore : IDisposable
         {
             // An empty group is durable by itself, and somebody may wait for it.
             closed = Close();
-            if (closed is not null) Write(closed);
+            if (closed is not null)
+            {
+                _health.ThrowIfCritical();
+                _disk.Write(closed);
+            }
             Settle(closed);
         }
         while (OnDurable?.Invoke() == true && (closed is not null || !_writer.IsClean));
@@ -277,18 +254,6 @@ public sealed class WriteCore : IDisposable
     }
 
     // ------------------------------------------------------------------ phases
-
-    sealed class ClosedGroup
-    {
-        public long Number;
-        public ulong Tid;
-        public List<HammerBuffer> Meta = [];
-        public List<HammerBuffer> Data = [];
-        public List<FifoBuffer> Fifo = [];
-        public byte[] Header = [];
-        public long First, Next;
-        public List<BaseElm> Removals = [];
-    }
 
     /// <summary>Phase 1. Null if the group is empty: it is durable as it is.</summary>
     ClosedGroup? Close()
@@ -309,7 +274,7 @@ public sealed class WriteCore : IDisposable
             var closed = new ClosedGroup
             {
                 Number = _group.Number, Tid = _group.Tid, Removals = _group.Removals,
-                First = _replayFirst >= 0 ? _replayFirst : _log.GroupStart,
+                First = _disk.ReplayFirst >= 0 ? _disk.ReplayFirst : _log.GroupStart,
             };
             closed.Fifo = _log.CloseGroup();
             closed.Next = _log.Position;
@@ -330,11 +295,8 @@ public sealed class WriteCore : IDisposable
         bool empty = _writer.Group == _group.Number;
         if (empty)
         {
-            lock (_waitLock)
-            {
-                // Everything before the open group is durable, and the open group holds nothing.
-                Volatile.Write(ref _durable, _group.Number);
-            }
+            // Everything before the open group is durable, and the open group holds nothing.
+            _waiters.SetDurable(_group.Number);
             _writer.SkipGroup();
         }
         ulong tid = empty ? _group.Tid : _tids.OpenGroup();
@@ -390,82 +352,15 @@ public sealed class WriteCore : IDisposable
             header.Blockmap[i].EntryCrc = HammerCrc.Blockmap(_volumes.Version, in header.Blockmap[i]);
     }
 
-    /// <summary>Phases 2 to 4: the write order of the medium.</summary>
-    void Write(ClosedGroup g)
-    {
-        _health.ThrowIfCritical();
-        Volume root = _volumes.Root;
-        WriteBuffers(g.Data);
-        foreach (FifoBuffer buffer in g.Fifo)
-            _volumes.WriteZone2(_log.Geometry.ToZone2(buffer.At + buffer.From), buffer.Memory.Span[buffer.From..]);
-        _volumes.FlushAll();
-
-        WriteHeader(root, g.Header, g.First, g.Next);
-        WriteBuffers(g.Meta);
-        _volumes.FlushAll();
-        GroupsWritten++;
-        if (KeepsReplay(g)) return;
-
-        WriteHeader(root, g.Header, g.Next, g.Next);
-        root.Device.Flush();
-    }
-
-    /// <summary>Where the FIFO's range begins while REDO is replayed, else -1.</summary>
-    long _replayFirst = -1;
-
     /// <summary>
     /// Groups written from here to <see cref="BeginMount"/> replay REDO: they follow the range that stage 1 undid, in
     /// its sequence, and are not collapsed, so that a crash takes all of them back and finds the REDO again.
     /// </summary>
     public void BeginReplay(long first)
     {
-        _replayFirst = first;
+        _disk.ReplayFirst = first;
         _log.Resume();
     }
-
-    /// <summary>True if the range stays open behind this group; false, for good, when half the FIFO is full.</summary>
-    bool KeepsReplay(ClosedGroup g)
-    {
-        if (_replayFirst < 0) return false;
-        if (_log.Geometry.Distance(_replayFirst, g.Next) <= _log.Geometry.Bytes / 2) return true;
-        _replayFirst = -1;
-        return false;
-    }
-
-    /// <summary>Both headers of a group come from one image; only indices and CRCs differ (W1).</summary>
-    void WriteHeader(Volume root, byte[] image, long first, long next)
-    {
-        ref VolumeOndisk header = ref System.Runtime.InteropServices.MemoryMarshal.AsRef<VolumeOndisk>(image.AsSpan());
-        ref BlockmapOndisk map = ref header.Blockmap[(int)Zone.Undo];
-        map.FirstOffset = FifoGeometry.ToZone3(first).Value;
-        map.NextOffset = FifoGeometry.ToZone3(next).Value;
-        map.EntryCrc = HammerCrc.Blockmap(_volumes.Version, in map);
-        header.Crc = HammerCrc.VolumeHeader(_volumes.Version, image);
-        root.Device.Write(0, image);
-    }
-
-    /// <summary>Writes frozen buffers in the order of the device, neighbours together.</summary>
-    void WriteBuffers(List<HammerBuffer> buffers)
-    {
-        buffers.Sort(static (a, b) => a.Zone2.Value.CompareTo(b.Zone2.Value));
-        Span<byte> gather = _gather.Span(0, GatherBytes);
-        int i = 0;
-        while (i < buffers.Count)
-        {
-            HammerOff start = buffers[i].Zone2;
-            int bytes = 0;
-            while (i < buffers.Count && bytes < GatherBytes && buffers[i].Zone2.Value == start.Value + (ulong)bytes)
-            {
-                buffers[i].Frozen!.Span.CopyTo(gather[bytes..]);
-                bytes += HammerConst.BufferBytes;
-                i++;
-            }
-            _volumes.WriteZone2(start, gather[..bytes]);
-        }
-    }
-
-    const int GatherBytes = 512 * 1024;
-    readonly NasLinux.NativeSlab _gather = new(GatherBytes);
 
     /// <summary>After the last flush: buffers thaw, blocks are released, everyone who waited is told.</summary>
     void Settle(ClosedGroup? g)
@@ -475,13 +370,13 @@ public sealed class WriteCore : IDisposable
         {
             if (g is not null) SettleGroup(g);
             // What a replay frees is not safe before the range is collapsed.
-            if (_replayFirst < 0) Freemap.SetDurable(DurableGroup);
+            if (_disk.ReplayFirst < 0) Freemap.SetDurable(DurableGroup);
         }
         finally
         {
             _lock.ExitWriteLock();
         }
-        AnswerWaiters(Errno.None, DurableGroup);
+        _waiters.Answer(Errno.None, DurableGroup);
         GroupDurable?.Invoke(DurableTid);
         if (_dueRemovals.Count > 0) NoteChange();
     }
@@ -495,7 +390,7 @@ public sealed class WriteCore : IDisposable
         ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
         map.FirstOffset = map.NextOffset = FifoGeometry.ToZone3(g.Next).Value;
         Volatile.Write(ref _durableTid, g.Tid + 1);
-        Volatile.Write(ref _durable, g.Number);
+        _waiters.SetDurable(g.Number);
     }
 
     /// <summary>Raised on the flusher's thread, without locks, after each durable group, with its name.</summary>
@@ -506,11 +401,10 @@ public sealed class WriteCore : IDisposable
     /// </summary>
     public void BeginMount()
     {
-        _replayFirst = -1;
+        _disk.ReplayFirst = -1;
         _log.Renumber();
         List<FifoBuffer> buffers = _log.CloseGroup();
-        foreach (FifoBuffer buffer in buffers)
-            _volumes.WriteZone2(_log.Geometry.ToZone2(buffer.At + buffer.From), buffer.Memory.Span[buffer.From..]);
+        _disk.WriteFifo(buffers);
         _volumes.FlushAll();
         _log.Release(buffers);
         ref BlockmapOndisk map = ref _volumes.Root.Header.Blockmap[(int)Zone.Undo];
@@ -521,7 +415,7 @@ public sealed class WriteCore : IDisposable
         // Ids of the first group may be seen before it is durable; after a crash they must not come again (W4).
         _volumes.Root.Header.NextTid = Math.Max(_volumes.Root.Header.NextTid, _tids.Next);
         byte[] image = _volumes.Root.HeaderBytes.ToArray();
-        WriteHeader(_volumes.Root, image, _log.Position, _log.Position);
+        _disk.WriteHeader(image, _log.Position, _log.Position);
         _volumes.FlushAll();
         Freemap.SetDurable(DurableGroup);
     }
@@ -544,13 +438,13 @@ public sealed class WriteCore : IDisposable
         {
             Fail(e);
         }
-        lock (_waitLock) _stopped = true;
-        AnswerWaiters(_health.IsCritical ? Errno.Io : Errno.None, long.MaxValue);
+        _waiters.Stop();
+        _waiters.Answer(_health.IsCritical ? Errno.Io : Errno.None, long.MaxValue);
     }
 
     public void Dispose()
     {
         _wake.Dispose();
-        _gather.Dispose();
+        _disk.Dispose();
     }
 }
