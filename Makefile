@@ -2,7 +2,7 @@
 
 export DEMO_DIR
 
-.PHONY: build test demo bench structure clean
+.PHONY: build test demo bench soak fuzz structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
@@ -15,6 +15,12 @@ demo:                   ## the main job, end to end, on real files: make demo [D
 
 bench:                  ## how fast, beside the neighbours on the same machine
 	@scripts/bench.sh
+
+soak:                   ## campaigns: power cuts, faults, exercisers, fuzzing: make soak SECONDS=N [SOAK_STATE=file]
+	@scripts/soak.sh --seconds $(or $(SECONDS),900) $(if $(SOAK_STATE),--resume $(SOAK_STATE))
+
+fuzz:                   ## the fuzzing campaigns, until interrupted
+	@scripts/soak.sh --only 'fuzz-*'
 
 structure:              ## docs/structure.svg: which project and folder uses which, drawn from the code
 	@scripts/structure.sh
