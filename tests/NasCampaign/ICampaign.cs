@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using NasCampaign.PowerCut;
 
 namespace NasCampaign;
 
@@ -42,5 +43,7 @@ public static class Campaigns
 {
     public static IReadOnlyList<ICampaign> All { get; } =
     [
+        new PowerEnumerated(),
+        new PowerRandom(),
     ];
 }

@@ -37,11 +37,13 @@ sealed class CheckFreemap(OfflineVolumes volumes, CheckReport report)
         _freemapBlocks.Add(layer1.LongOffset);
         var none = new Layer1Ondisk { PhysOffset = Layer1Ondisk.Unavailable };
         none.Layer1Crc = HammerCrc.Layer1(_version, in none);
-        byte[] piece = new byte[ChunkBytes];
+        byte[] piece = new byte[ChunkBytes], empty = new byte[ChunkBytes];
+        MemoryMarshal.Cast<byte, Layer1Ondisk>(empty.AsSpan()).Fill(none);
         for (int at = 0; at < HammerConst.BigBlockBytes; at += ChunkBytes)
         {
             cancel.ThrowIfCancellationRequested();
             volumes.ReadThrough(layer1.Add(at), piece);
+            if (piece.AsSpan().SequenceEqual(empty)) continue;
             ReadOnlySpan<Layer1Ondisk> entries = MemoryMarshal.Cast<byte, Layer1Ondisk>(piece);
             for (int i = 0; i < entries.Length; i++)
             {
@@ -111,6 +113,8 @@ sealed class CheckFreemap(OfflineVolumes volumes, CheckReport report)
     {
         Layer2Ondisk free = Sealed(0, 0, HammerConst.BigBlockBytes);
         Layer2Ondisk beyond = Sealed(15, HammerConst.BigBlockBytes, 0);
+        byte[] outside = new byte[ChunkBytes];
+        MemoryMarshal.Cast<byte, Layer2Ondisk>(outside.AsSpan()).Fill(beyond);
         Volume volume = volumes.Volumes.TryVolume(index >> 10)!;
         long firstBlock = (long)(index & 1023) * HammerConst.Layer2Radix;
         long blocks = volume.UsableBytes / HammerConst.BigBlockBytes;
@@ -118,6 +122,7 @@ sealed class CheckFreemap(OfflineVolumes volumes, CheckReport report)
         for (int at = 0; at < HammerConst.BigBlockBytes; at += ChunkBytes)
         {
             volumes.ReadThrough(table.Add(at), _chunk);
+            if (firstBlock + at / 16 >= blocks && _chunk.AsSpan().SequenceEqual(outside)) continue;
             ReadOnlySpan<Layer2Ondisk> entries = MemoryMarshal.Cast<byte, Layer2Ondisk>(_chunk);
             for (int i = 0; i < entries.Length; i++)
             {

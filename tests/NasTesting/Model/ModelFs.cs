@@ -27,10 +27,15 @@ public sealed class ModelFs
     ModelTree _committed;
     int _nextHandle = 1;
 
-    public ModelFs()
+    public ModelFs() : this(ModelTree.New(0))
     {
-        Tree = ModelTree.New(0);
-        _committed = Tree;
+    }
+
+    /// <summary>A file system that begins with a tree; nothing is open.</summary>
+    public ModelFs(ModelTree tree)
+    {
+        Tree = tree;
+        _committed = tree;
     }
 
     /// <summary>The live tree.</summary>

@@ -118,23 +118,35 @@ sealed class OracleFreemapChecks
         var present = new List<(int Index, ulong Layer2, ulong Free)>();
         for (int i = 0; i < Layer1Entries; i++)
         {
-            ReadOnlySpan<byte> entry = layer1.AsSpan(32 * i, 32);
-            string where = $"layer1 entry {i}";
-            if (i == 0 || !entry.SequenceEqual(layer1.AsSpan(32 * (i - 1), 32)))
-            {
-                uint crc = BinaryPrimitives.ReadUInt32LittleEndian(entry[28..]);
-                _checker.Check(OracleCrc.Holds(_medium.Version, crc, entry[..28]), "layer1 CRC", where, $"{crc:x8}");
-            }
-            ulong free = BinaryPrimitives.ReadUInt64LittleEndian(entry);
-            ulong layer2 = BinaryPrimitives.ReadUInt64LittleEndian(entry[8..]);
             bool expected = _medium.Headers.TryGetValue(i >> 10, out OracleHeader? volume)
                 && (long)(i & 1023) << 19 < volume.BigBlocks;
+            ReadOnlySpan<byte> entry = layer1.AsSpan(32 * i, 32);
+            // Most entries belong to no volume and are equal: seen once, the run of them is known.
+            if (i > 0 && !expected && entry.SequenceEqual(layer1.AsSpan(32 * (i - 1), 32))
+                && BinaryPrimitives.ReadUInt64LittleEndian(entry[8..]) == ulong.MaxValue
+                && BinaryPrimitives.ReadUInt64LittleEndian(entry) == 0)
+            {
+                i += Repeats(layer1, i, 32, Math.Min(Layer1Entries, (i | 1023) + 1));
+                continue;
+            }
+            string where = $"layer1 entry {i}";
+            uint crc = BinaryPrimitives.ReadUInt32LittleEndian(entry[28..]);
+            _checker.Check(OracleCrc.Holds(_medium.Version, crc, entry[..28]), "layer1 CRC", where, $"{crc:x8}");
+            ulong free = BinaryPrimitives.ReadUInt64LittleEndian(entry);
+            ulong layer2 = BinaryPrimitives.ReadUInt64LittleEndian(entry[8..]);
             _checker.Check(expected == (layer2 != ulong.MaxValue), "layer1 covers the volume", where, $"{layer2:x16}");
             if (layer2 == ulong.MaxValue) { _checker.Check(free == 0, "layer1 blocks_free", where, $"{free}"); }
             else { present.Add((i, layer2, free)); }
         }
         foreach ((_, ulong layer2, _) in present) { _expectedOwner[BlockOf(layer2)] = 4; }
         foreach ((int index, ulong layer2, ulong free) in present) { CheckLayer2(index, layer2, free); }
+    }
+
+    // How many entries behind this one are equal to it, up to an end.
+    static int Repeats(byte[] table, int at, int bytes, int end)
+    {
+        ReadOnlySpan<byte> rest = table.AsSpan(bytes * at, bytes * (end - at));
+        return rest[bytes..].CommonPrefixLength(rest) / bytes;
     }
 
     void CheckLayer2(int index, ulong address, ulong blocksFree)
@@ -159,13 +171,15 @@ sealed class OracleFreemapChecks
                 if (good) { entry.CopyTo(_lastGood); }
             }
             if (entry[0] == 0) { free++; }
-            CheckEntry(((ulong)index << 19) + (ulong)i, entry);
+            ulong block = ((ulong)index << 19) + (ulong)i;
+            if (CheckEntry(block, entry)) { i += Repeats(layer2, i, 16, Layer2Entries); }
         }
         _checker.Check((ulong)free == blocksFree, "layer1 blocks_free", where, $"{blocksFree}, counted {free}");
         _freeTotal += free;
     }
 
-    void CheckEntry(ulong block, ReadOnlySpan<byte> entry)
+    // True for a good entry beyond the end of the volume: all behind it that are equal are good, too.
+    bool CheckEntry(ulong block, ReadOnlySpan<byte> entry)
     {
         int zone = entry[0];
         uint append = BinaryPrimitives.ReadUInt32LittleEndian(entry[4..]);
@@ -173,7 +187,7 @@ sealed class OracleFreemapChecks
         OracleHeader volume = _medium.Headers[(int)(block >> 29)];
         bool beyond = (long)(block & 0x1FFF_FFFF) >= volume.BigBlocks;
         int fixedOwner = beyond ? 15 : _expectedOwner.GetValueOrDefault(block, -1);
-        if (beyond && zone == 15 && append == Full && bytesFree == 0) { return; }
+        if (beyond && zone == 15 && append == Full && bytesFree == 0) { return true; }
         string where = $"big-block {block << BlockShift:x16} zone {zone} append {append} free {bytesFree}";
         _ownedBlocks.Add(block);
         if (fixedOwner < 0) { _dataBlocks++; }
@@ -199,6 +213,7 @@ sealed class OracleFreemapChecks
         {
             _checker.Report("referenced big-block is owned", where, $"holds data of zone {usage.Zone}");
         }
+        return false;
     }
 
     void CheckInUse(ulong block, int zone, uint append, int bytesFree, string where)
