@@ -45,5 +45,7 @@ public static class Campaigns
     [
         new PowerEnumerated(),
         new PowerRandom(),
+        new PowerMirror(),
+        new PowerFull(),
     ];
 }

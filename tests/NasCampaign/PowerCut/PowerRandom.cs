@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Linq;
 using System.Text;
 using NasCore;
-using NasCore.Primitives;
 using NasTesting.Model;
 
 namespace NasCampaign.PowerCut;
