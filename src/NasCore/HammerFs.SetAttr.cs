@@ -36,9 +36,7 @@ public sealed partial class HammerFs
         if (inode is null) return Errno.NoEnt;
         ref AttrRequest r = ref arg.Request;
         bool flagsOnly = (r.Change & ~(AttrChange.Uflags | AttrChange.Ctime)) == 0;
-        bool touches = r.TimesAreNow && r.Change == (AttrChange.Atime | AttrChange.Mtime);
-        uint forbidding = flagsOnly ? 0 : touches ? UfImmutableAny : UfImmutableAny | UfAppendAny;
-        if ((inode.Data.Uflags & forbidding) != 0) return Errno.Perm;
+        if (!flagsOnly && (inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
         // Lowering attributes must stay possible on a full disk, or nothing could be emptied.
         Errno e = SetAttrSpace(inode, in r);
         if (e.IsError) return e;
@@ -83,6 +81,7 @@ public sealed partial class HammerFs
         {
             // HAMMER's rule: times alone are changed in place and make no version.
             inode.ChangedGroup = _core!.OpenGroup;
+            NoRedo(inode);
             if (inode.IsDirty) return;
             inode.IsDirty = true;
             inode.OnlyTimesDirty = true;
@@ -91,7 +90,9 @@ public sealed partial class HammerFs
         }
         if (c == AttrChange.None) return;
         d.Ctime = Has(c, AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
-        MarkDirty(inode);
+        // A size alone, and what goes with it, can be repeated by REDO.
+        if ((c & ~(AttrChange.Size | AttrChange.KillSetId)) == 0) MarkContent(inode);
+        else MarkDirty(inode);
     }
 
     /// <summary>
@@ -105,6 +106,7 @@ public sealed partial class HammerFs
         if (newSize > (ulong)SizeMax) return Errno.FBig;
         // A damaged size may be beyond what is possible; all that it could name goes.
         long size = (long)newSize, old = (long)Math.Min(inode.Data.Size, long.MaxValue);
+        RedoTrack? redo = RedoOf(inode);
         if (size < old)
         {
             long keep = RoundUpBlock(size);
@@ -120,11 +122,12 @@ public sealed partial class HammerFs
             }
             if (cut) ZeroTail(cursor, inode, size);
         }
+        if (size < old) redo?.Truncate(size);
         if (size == old) return ResizeTouch(inode);
         // Growing dirties the block of the old end, as in HAMMER: what lay behind the end becomes zeros for certain.
         if (size > old && old % HammerConst.BlockBytesAt(old) != 0) ZeroTail(cursor, inode, old);
         inode.Data.Size = newSize;
-        MarkDirty(inode);
+        MarkContent(inode);
         return ResizeTouch(inode);
     }
 
@@ -232,6 +235,7 @@ public sealed partial class HammerFs
             or FallocateKind.ZeroRangeKeepSize;
         if (zeroes)
         {
+            NoRedo(inode);
             e = Punch(cursor, inode, arg.Offset, Math.Min(arg.End, (long)inode.Data.Size));
             if (e.IsError) return e;
         }
@@ -243,9 +247,10 @@ public sealed partial class HammerFs
             e = CheckSpace(arg.End - arg.Offset);
             if (e.IsError) return e;
         }
+        if (!zeroes) RedoOf(inode);
         if (grows && arg.End > (long)inode.Data.Size) inode.Data.Size = (ulong)arg.End;
         else if (!zeroes) return Errno.None;
-        MarkDirty(inode);
+        MarkContent(inode);
         TouchContent(inode);
         return Errno.None;
     }
