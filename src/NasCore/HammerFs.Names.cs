@@ -75,7 +75,7 @@ public sealed partial class HammerFs
 
     Errno CreateLocked(BTreeCursor cursor, ref CreateArg arg)
     {
-        Errno e = DirForChange(cursor, arg.Dir, out Inode? dir);
+        Errno e = DirForChange(cursor, arg.Dir, false, out Inode? dir);
         if (e.IsError) return e;
         if (!arg.Nameless)
         {
@@ -159,8 +159,8 @@ public sealed partial class HammerFs
 
     // ------------------------------------------------------------------ entries
 
-    /// <summary>The directory, in memory, if entries may be added or removed in it.</summary>
-    Errno DirForChange(BTreeCursor cursor, Vnode vnode, out Inode? dir)
+    /// <summary>The directory, in memory, if entries may be added, or removed, in it.</summary>
+    Errno DirForChange(BTreeCursor cursor, Vnode vnode, bool removes, out Inode? dir)
     {
         dir = null;
         if (IsReadOnlyView(vnode)) return Errno.RoFs;
@@ -168,7 +168,8 @@ public sealed partial class HammerFs
         if (dir is null) return Errno.NoEnt;
         if (dir.Type != ObjType.Directory) return Errno.NotDir;
         if (dir.Data.Nlinks == 0) return Errno.NoEnt;
-        return (dir.Data.Uflags & UfImmutableAny) != 0 ? Errno.Perm : Errno.None;
+        uint forbidding = removes ? UfImmutableAny | UfAppendAny : UfImmutableAny;
+        return (dir.Data.Uflags & forbidding) != 0 ? Errno.Perm : Errno.None;
     }
 
     Errno CheckNewName(BTreeCursor cursor, Inode dir, ReadOnlySpan<byte> name)
@@ -249,7 +250,7 @@ public sealed partial class HammerFs
     {
         if (arg.Vnode.PfsId != arg.Dir.PfsId || arg.Vnode.AsOf != arg.Dir.AsOf)
             return IsReadOnlyView(arg.Dir) ? Errno.RoFs : Errno.XDev;
-        Errno e = DirForChange(cursor, arg.Dir, out Inode? dir);
+        Errno e = DirForChange(cursor, arg.Dir, false, out Inode? dir);
         if (e.IsError) return e;
         Inode? inode = Live(cursor, arg.Vnode);
         if (inode is null) return Errno.NoEnt;
@@ -315,7 +316,7 @@ public sealed partial class HammerFs
 
     Errno UnlinkLocked(BTreeCursor cursor, ref NameArg arg)
     {
-        Errno e = DirForChange(cursor, arg.Dir, out Inode? dir);
+        Errno e = DirForChange(cursor, arg.Dir, true, out Inode? dir);
         if (e.IsError) return e;
         e = CheckSpace(2L * HammerConst.NodeBytes, removal: true);
         if (e.IsError) return e;
@@ -344,7 +345,7 @@ public sealed partial class HammerFs
     {
         if (arg.Name.SequenceEqual("."u8)) return Errno.Inval;
         if (arg.Name.SequenceEqual(".."u8)) return Errno.NotEmpty;
-        Errno e = DirForChange(cursor, arg.Dir, out Inode? dir);
+        Errno e = DirForChange(cursor, arg.Dir, true, out Inode? dir);
         if (e.IsError) return e;
         e = CheckSpace(2L * HammerConst.NodeBytes, removal: true);
         if (e.IsError) return e;

@@ -32,9 +32,9 @@ public sealed partial class HammerFs
     {
         if (arg.FromDir.PfsId != arg.ToDir.PfsId || arg.FromDir.AsOf != arg.ToDir.AsOf)
             return IsReadOnlyView(arg.FromDir) || IsReadOnlyView(arg.ToDir) ? Errno.RoFs : Errno.XDev;
-        Errno e = DirForChange(cursor, arg.FromDir, out Inode? fromDir);
+        Errno e = DirForChange(cursor, arg.FromDir, true, out Inode? fromDir);
         if (e.IsError) return e;
-        e = DirForChange(cursor, arg.ToDir, out Inode? toDir);
+        e = DirForChange(cursor, arg.ToDir, arg.Kind.HasFlag(RenameKind.Exchange), out Inode? toDir);
         if (e.IsError) return e;
         if (!FindEntry(cursor, fromDir!, arg.FromName, out DirEntryHead fromEntry, out e)) return e;
         LeafElm fromElm = cursor.Elm;
@@ -54,6 +54,7 @@ public sealed partial class HammerFs
             return other is null ? Errno.NoEnt
                 : RenameExchange(cursor, fromDir!, in fromElm, moved, toDir!, in toElm, other, ref arg);
         }
+        if (exists && (toDir!.Data.Uflags & UfAppendAny) != 0) return Errno.Perm;
         if (!exists) return RenameMove(cursor, fromDir!, in fromElm, moved, toDir!, ref arg);
         return RenameReplace(cursor, fromDir!, in fromElm, moved, toDir!, in toElm, in toEntry, ref arg);
     }

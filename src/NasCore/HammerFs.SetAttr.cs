@@ -36,7 +36,9 @@ public sealed partial class HammerFs
         if (inode is null) return Errno.NoEnt;
         ref AttrRequest r = ref arg.Request;
         bool flagsOnly = (r.Change & ~(AttrChange.Uflags | AttrChange.Ctime)) == 0;
-        if (!flagsOnly && (inode.Data.Uflags & (UfImmutableAny | UfAppendAny)) != 0) return Errno.Perm;
+        bool touches = r.TimesAreNow && r.Change == (AttrChange.Atime | AttrChange.Mtime);
+        uint forbidding = flagsOnly ? 0 : touches ? UfImmutableAny : UfImmutableAny | UfAppendAny;
+        if ((inode.Data.Uflags & forbidding) != 0) return Errno.Perm;
         // Lowering attributes must stay possible on a full disk, or nothing could be emptied.
         Errno e = SetAttrSpace(inode, in r);
         if (e.IsError) return e;

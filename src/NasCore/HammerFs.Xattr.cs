@@ -152,7 +152,10 @@ public sealed partial class HammerFs
         bool exists = FindXattr(cursor, arg.Vnode, arg.Name, out int oldBytes, out long key);
         if (exists) key = cursor.Elm.Base.Key;
         else if (key > XattrFormat.FirstKey(arg.Name) + ((long)XattrFormat.CollisionsMax << 16)) return Errno.NoSpc;
-        if (!exists && (arg.Remove || arg.Kind.HasFlag(XattrKind.Replace))) return Errno.NoData;
+        bool isAcl = PosixAcl.IsAccess(arg.Name) || arg.Name.SequenceEqual(PosixAcl.DefaultName);
+        // An ACL always exists, if only as the mode: it can be removed and replaced.
+        if (!exists && arg.Remove && isAcl) return Errno.None;
+        if (!exists && !isAcl && (arg.Remove || arg.Kind.HasFlag(XattrKind.Replace))) return Errno.NoData;
         if (exists && arg.Kind.HasFlag(XattrKind.Create)) return Errno.Exist;
         if (!arg.Remove && PosixAcl.IsAccess(arg.Name))
         {
@@ -161,7 +164,7 @@ public sealed partial class HammerFs
             inode.Data.Mode = mode;
         }
         if (exists) DeletePieces(cursor, inode, key, arg.Name.Length, oldBytes);
-        if (!arg.Remove)
+        if (!arg.Remove && !(isAcl && PosixAcl.IsMinimal(arg.Name, arg.Value)))
         {
             e = InsertXattr(inode, key, arg.Name, arg.Value);
             if (e.IsError) return e;

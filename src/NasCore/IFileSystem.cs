@@ -65,6 +65,8 @@ public struct AttrRequest
     public ulong Size;
     /// <summary>Microseconds since 1970.</summary>
     public ulong Atime, Mtime, Ctime;
+    /// <summary>Both times are the present: allowed on append-only files, whose content changes too.</summary>
+    public bool TimesAreNow;
     public uint Uflags;
 }
 

@@ -18,6 +18,10 @@ public static class PosixAcl
 
     public static bool IsAccess(ReadOnlySpan<byte> name) => name.SequenceEqual(AccessName);
 
+    /// <summary>True for what needs no record: an access ACL that is the mode, and an empty one.</summary>
+    public static bool IsMinimal(ReadOnlySpan<byte> name, ReadOnlySpan<byte> acl) =>
+        acl.Length <= 4 || (IsAccess(name) && acl.Length == 4 + 3 * 8);
+
     /// <summary>The mode that an access ACL stands for; false if the ACL is malformed.</summary>
     public static bool TryMode(ReadOnlySpan<byte> acl, ushort oldMode, out ushort mode)
     {

@@ -78,6 +78,7 @@ public sealed partial class FuseDispatcher
             request.Change |= AttrChange.Mtime;
             request.Mtime = set.Valid.HasFlag(FuseAttrValid.MtimeNow) ? Now() : Micros(set.Mtime, set.MtimeNsec);
         }
+        request.TimesAreNow = set.Valid.HasFlag(FuseAttrValid.AtimeNow) && set.Valid.HasFlag(FuseAttrValid.MtimeNow);
     }
 
     /// <summary>
@@ -87,7 +88,14 @@ public sealed partial class FuseDispatcher
     /// </summary>
     Errno SetAttrPrivileges(Vnode vnode, FuseAttrValid valid, ref AttrRequest request)
     {
-        bool owner = (valid & (FuseAttrValid.Uid | FuseAttrValid.Gid)) != 0;
+        // Nothing to change is chown(path, -1, -1), which counts as a change of owner.
+        bool nothing = (valid & ~(FuseAttrValid.Fh | FuseAttrValid.LockOwner)) == 0;
+        if (nothing)
+        {
+            request.Change = AttrChange.Ctime;
+            request.Ctime = Now();
+        }
+        bool owner = nothing || (valid & (FuseAttrValid.Uid | FuseAttrValid.Gid)) != 0;
         if (!owner && !valid.HasFlag(FuseAttrValid.Size) && !valid.HasFlag(FuseAttrValid.KillSuidGid))
             return Errno.None;
         Errno error = _fs.GetAttr(vnode, out FileAttr attr);

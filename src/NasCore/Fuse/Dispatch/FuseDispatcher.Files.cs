@@ -34,12 +34,14 @@ public sealed partial class FuseDispatcher
 
     Errno OpenObject(ulong node, Vnode vnode, uint flags, uint openFlags, Caller caller, ref ReplyWriter reply)
     {
-        bool writes = (flags & FuseBits.OAccMode) != 0;
+        // Linux truncates an O_RDONLY file too, if its user may write it.
+        bool truncates = (flags & FuseBits.OTrunc) != 0;
+        bool writes = (flags & FuseBits.OAccMode) != 0 || truncates;
         Errno error = _fs.GetAttr(vnode, out FileAttr attr);
         if (error.IsError) return Gone(error);
         if (writes && (!vnode.IsLive || _fs.IsReadOnly)) return Errno.RoFs;
         if (writes && !FlagsAllowOpen(attr.Uflags, flags)) return Errno.Perm;
-        if (writes && (flags & FuseBits.OTrunc) != 0)
+        if (truncates)
         {
             var request = new AttrRequest { Change = AttrChange.Size };
             if ((openFlags & FuseBits.OpenKillSuidGid) != 0) request.Change |= AttrChange.KillSetId;
@@ -204,7 +206,19 @@ public sealed partial class FuseDispatcher
             error = DropCapabilities(vnode);
             if (error.IsError) return error;
         }
-        return Gone(_fs.Fallocate(vnode, kind.Value, request.Offset, request.Length));
+        error = _fs.Fallocate(vnode, kind.Value, request.Offset, request.Length);
+        return error.IsError ? Gone(error) : AfterFallocate(in head, vnode, request.Fh);
+    }
+
+    /// <summary>What changes content clears the set-id bits, unless root does it; FALLOCATE has no flag for that.
+    /// </summary>
+    Errno AfterFallocate(in FuseInHeader head, Vnode vnode, ulong handle)
+    {
+        if (head.Uid == 0 || (handle & HandleSetId) == 0) return Errno.None;
+        var request = new AttrRequest { Change = AttrChange.KillSetId };
+        Errno error = _fs.SetAttr(vnode, in request, CallerOf(in head), out _);
+        if (!error.IsError) Notifier?.InvalAttr(vnode);
+        return Gone(error);
     }
 
     Errno LSeek(in FuseInHeader head, ref RequestCursor body, ref ReplyWriter reply)

@@ -21,6 +21,8 @@ public sealed partial class FuseDispatcher
         Errno error = _nodes.Resolve(head.NodeId, out Vnode vnode, out bool isLink);
         if (error.IsError) return error;
         if (isLink) return Errno.NoData;
+        error = XattrNames.Check(name);
+        if (error.IsError) return error;
         Span<byte> value = reply.Free[..(int)Math.Min(request.Size, (uint)Limits.TransferBytesMax)];
         error = _fs.GetXattr(vnode, name, value, out int length);
         return FinishXattr(error, request.Size, length, ref reply);
@@ -32,8 +34,12 @@ public sealed partial class FuseDispatcher
         Errno error = _nodes.Resolve(head.NodeId, out Vnode vnode, out bool isLink);
         if (error.IsError) return error;
         int length = 0;
-        Span<byte> names = reply.Free[..(int)Math.Min(request.Size, (uint)Limits.TransferBytesMax)];
-        if (!isLink) error = _fs.ListXattr(vnode, names, out length);
+        if (isLink) return FinishXattr(error, request.Size, length, ref reply);
+        // What is trusted is hidden from others than root, so for them the whole list is made here, to be shortened.
+        uint room = head.Uid == 0 ? request.Size : (uint)Limits.TransferBytesMax;
+        Span<byte> names = reply.Free[..(int)Math.Min(room, (uint)Limits.TransferBytesMax)];
+        error = _fs.ListXattr(vnode, names, out length);
+        if (head.Uid != 0 && !error.IsError) length = XattrNames.HideTrusted(names[..length]);
         return FinishXattr(error, request.Size, length, ref reply);
     }
 
@@ -66,7 +72,9 @@ public sealed partial class FuseDispatcher
             _ => null,
         };
         if (kind is null) return Errno.Inval;
-        Errno error = Target(in head, out Vnode vnode);
+        Errno error = XattrNames.Check(name);
+        if (error.IsError) return error;
+        error = Target(in head, out Vnode vnode);
         if (error.IsError) return error;
         error = _fs.SetXattr(vnode, name, value, kind.Value);
         if (error.IsError || (xattrFlags & FuseBits.SetXattrAclKillSgid) == 0) return Gone(error);
@@ -105,7 +113,9 @@ public sealed partial class FuseDispatcher
     Errno RemoveXattr(in FuseInHeader head, ref RequestCursor body)
     {
         if (!body.TryTakeString(out ReadOnlySpan<byte> name)) return Errno.Inval;
-        Errno error = Target(in head, out Vnode vnode);
+        Errno error = XattrNames.Check(name);
+        if (error.IsError) return error;
+        error = Target(in head, out Vnode vnode);
         return error.IsError ? error : Gone(_fs.RemoveXattr(vnode, name));
     }
 
