@@ -116,7 +116,6 @@ public sealed partial class HammerFs
             + arg.Source.Length / HammerConst.BufferBytes * 192L);
         if (e.IsError) return e;
         WriteCut(ref arg);
-        if (inode.IsFsynced && arg.Source.Length <= RedoWriteMax) arg.FullTo = arg.FullFrom;
         if (arg.FullTo <= arg.FullFrom) return WriteFinish(cursor, inode, ref arg);
         // The blocks at the ends are read while nothing has changed yet: if one cannot be, that is an error of this
         // write, not of the mount.
@@ -209,8 +208,6 @@ public sealed partial class HammerFs
         if (inode is null) return Errno.NoEnt;
         // Somebody else appended while our bytes went to the device: the end is elsewhere now, begin again.
         if (arg.Append && (long)inode.Data.Size != arg.Offset) return Errno.Again;
-        // Their bytes are in extents already and in no REDO.
-        NoRedo(inode);
         long at = arg.FullFrom;
         for (int i = 0; i < arg.Count; i++)
         {
@@ -229,7 +226,6 @@ public sealed partial class HammerFs
     Errno WriteFinish(BTreeCursor cursor, Inode inode, ref WriteArg arg)
     {
         long end = arg.Offset + arg.Source.Length;
-        RedoTrack? redo = RedoOf(inode);
         if (arg.FullTo <= arg.FullFrom)
         {
             WritePartial(cursor, inode, arg.Offset, arg.Source);
@@ -241,11 +237,10 @@ public sealed partial class HammerFs
             if (arg.FullTo < end)
                 WritePartial(cursor, inode, arg.FullTo, arg.Source[(int)(arg.FullTo - arg.Offset)..]);
         }
-        if (redo?.Write(arg.Offset, end) == false) NoRedo(inode);
         if (end > (long)inode.Data.Size)
         {
             inode.Data.Size = (ulong)end;
-            MarkContent(inode);
+            MarkDirty(inode);
         }
         if (arg.KillSetId) KillSetId(inode);
         TouchContent(inode);
@@ -271,7 +266,7 @@ public sealed partial class HammerFs
             int blockBytes = HammerConst.BlockBytesAt(offset);
             long fileBase = offset - offset % blockBytes;
             int n = (int)Math.Min(source.Length, fileBase + blockBytes - offset);
-            DirtyBlock block = LoadBlock(cursor, inode, fileBase, whole: n == blockBytes);
+            DirtyBlock block = LoadBlock(cursor, inode, fileBase);
             CopyIn(block, (int)(offset - fileBase), source[..n]);
             offset += n;
             source = source[n..];
@@ -291,14 +286,13 @@ public sealed partial class HammerFs
     }
 
     /// <summary>The dirty block at a base; made from what the medium holds if there is none yet.</summary>
-    /// <param name="whole">The caller overwrites all of it.</param>
-    DirtyBlock LoadBlock(BTreeCursor cursor, Inode inode, long fileBase, bool whole = false)
+    DirtyBlock LoadBlock(BTreeCursor cursor, Inode inode, long fileBase)
     {
         inode.Blocks ??= [];
         if (inode.Blocks.TryGetValue(fileBase, out DirtyBlock? block)) return block;
         int bytes = HammerConst.BlockBytesAt(fileBase);
         Span<byte> old = Scratch2()[..bytes];
-        if (fileBase < (long)inode.Data.Size && !whole)
+        if (fileBase < (long)inode.Data.Size)
         {
             ExtentPlan plan = default;
             FileReader.Plan(cursor, inode.PfsId, inode.ObjId, Tid.Max, fileBase, bytes, ref plan);
@@ -323,7 +317,7 @@ public sealed partial class HammerFs
         block.Promised = bytes + HammerConst.NodeBytes;
         _promisedBytes += block.Promised;
         _core!.Promise(BlockNodes);
-        MarkContent(inode);
+        MarkDirty(inode);
         return block;
     }
 
@@ -380,7 +374,6 @@ public sealed partial class HammerFs
     void WriteBlocks(BTreeCursor cursor, Inode inode)
     {
         if (inode.Blocks is not { Count: > 0 } blocks) return;
-        RedoForget(inode);
         long size = (long)inode.Data.Size;
         Span<byte> bytes = Scratch2();
         foreach (DirtyBlock block in blocks.Values)
@@ -445,12 +438,12 @@ public sealed partial class HammerFs
             if (start >= end && elm.Base.Key - HammerConst.ExtentBytesMax >= end) return;
             if (start >= end || elm.Base.DeleteTid != 0)
             {
-                more = cursor.Next();
+                more = cursor.NextFor(Tid.Max);
                 continue;
             }
             if (start < fileBase)
                 throw new HammerMediumException(elm.Data, $"data record {elm.Base} cuts into the block at {fileBase}");
-            more = _core!.Records.Delete(cursor, noHistory) ? cursor.SeekFirst(in elm.Base) : cursor.Next();
+            more = _core!.Records.Delete(cursor, noHistory) ? cursor.SeekFirst(in elm.Base) : cursor.NextFor(Tid.Max);
         }
     }
 }

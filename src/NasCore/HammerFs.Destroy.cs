@@ -1,6 +1,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
+using System.Threading;
 using NasCore.BTree;
 using NasCore.Io;
 using NasCore.Objects;
@@ -87,7 +88,8 @@ public sealed partial class HammerFs
     /// <summary>Destroys at once what is small; the rest goes on the list and is done in pieces.</summary>
     void DestroyOrQueue(Inode inode)
     {
-        if (DestroyPiece(inode, DestroyPieceRecords / 4)) return;
+        int visits = ElementsPerHold / 8;
+        if (DestroyPiece(inode, DestroyPieceRecords / 4, ref visits)) return;
         if (!inode.IsOrphan) AddOrphan(inode);
         QueueDestroy(inode);
     }
@@ -101,27 +103,32 @@ public sealed partial class HammerFs
     }
 
     /// <summary>Removes up to a number of records; true when nothing is left of the object.</summary>
-    bool DestroyPiece(Inode inode, int records)
+    /// <param name="inode">The object.</param>
+    /// <param name="records">Records to remove at most.</param>
+    /// <param name="visits">Records that may be looked at; those looked at are taken off.</param>
+    bool DestroyPiece(Inode inode, int records, ref int visits)
     {
         DropBlocks(inode, 0);
         BTreeCursor cursor = RentedSecond();
         bool noHistory = IsNoHistory(inode);
         // Everything of the object in its misc area: data, link target, attributes. From the end backwards.
-        BaseElm end = RecordKey.Misc(inode.PfsId, inode.ObjId, RecType.Max, long.MaxValue);
+        BaseElm end = inode.DestroyAt ?? RecordKey.Misc(inode.PfsId, inode.ObjId, RecType.Max, long.MaxValue);
         end.CreateTid = Tid.Max;
         int done = 0;
         for (bool more = cursor.SeekLastBefore(in end); more;)
         {
             LeafElm elm = cursor.Elm;
             if (elm.Base.Localization != end.Localization || elm.Base.ObjId != inode.ObjId) break;
+            inode.DestroyAt = elm.Base;
+            if (--visits < 0) return false;
             if (elm.Base.DeleteTid != 0 || IsForeignOfRoot(in elm.Base))
             {
-                more = cursor.Prev();
+                more = cursor.PrevLive();
                 continue;
             }
             if (done == records || !_core!.HasCredits(8)) return false;
             done++;
-            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.Prev();
+            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.PrevLive();
         }
         DestroyInode(cursor, inode, noHistory);
         return true;
@@ -148,20 +155,42 @@ public sealed partial class HammerFs
     bool DestroyMore()
     {
         if (_destroying.Count == 0) return false;
-        _lock.EnterWriteLock();
         long before = _core!.Writer.Changes;
+        while (true)
+        {
+            if (DestroyHold(out bool isFull)) return isFull || _core.Writer.Changes != before;
+        }
+    }
+
+    /// <summary>
+    /// One hold of the lock. False if it ended only because it was long enough; isFull if the group has no room.
+    /// </summary>
+    bool DestroyHold(out bool isFull)
+    {
+        isFull = false;
+        int visits = ElementsPerHold;
+        _lock.EnterWriteLock();
         try
         {
             while (_destroying.TryPeek(out Inode? inode))
             {
-                if (!_core.HasCredits(64)) return true;
-                if (inode.OpenCount > 0 || DestroyPiece(inode, DestroyPieceRecords))
+                if (!_core!.HasCredits(64))
+                {
+                    isFull = true;
+                    return true;
+                }
+                if (inode.OpenCount > 0 || DestroyPiece(inode, DestroyPieceRecords, ref visits))
                 {
                     inode.IsDestroying = false;
                     _destroying.Dequeue();
                 }
+                if (visits <= 0)
+                {
+                    Interlocked.Increment(ref _pauses);
+                    return false;
+                }
             }
-            return _core.Writer.Changes != before;
+            return true;
         }
         catch (HammerMediumException e)
         {

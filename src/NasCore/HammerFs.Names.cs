@@ -187,13 +187,14 @@ public sealed partial class HammerFs
     Errno InsertEntry(Inode dir, ReadOnlySpan<byte> name, int pfsId, long objId, ObjType type)
     {
         BTreeCursor cursor = RentCursor();
+        SpoilScans(dir);
         try
         {
             byte caps = dir.Data.CapFlags;
             long key = DirHash.Key(caps, name), end = InodeReader.HashEnd(caps, key);
             BaseElm from = RecordKey.DirEntry(dir.PfsId, dir.ObjId, caps, key);
             from.CreateTid = 1;
-            for (bool more = cursor.SeekFirst(in from); more; more = cursor.Next())
+            for (bool more = cursor.SeekFirst(in from); more; more = cursor.NextFor(Tid.Max))
             {
                 ref BaseElm at = ref cursor.Elm.Base;
                 if (at.Localization != from.Localization || at.ObjId != dir.ObjId || at.RecType != RecType.DirEntry
@@ -234,6 +235,7 @@ public sealed partial class HammerFs
         public Vnode Dir, Vnode;
         public ReadOnlySpan<byte> Name;
         public FileAttr Attr;
+        public EmptyScan? Scan;
     }
 
     public Errno Link(Vnode vnode, Vnode dir, ReadOnlySpan<byte> name, out FileAttr attr)
@@ -336,7 +338,20 @@ public sealed partial class HammerFs
     public Errno Rmdir(Vnode dir, ReadOnlySpan<byte> name)
     {
         var arg = new NameArg { Dir = dir, Name = name };
-        return Mutate(NamesCredits, ref arg, _rmdir ??= RmdirLocked);
+        try
+        {
+            Errno e;
+            do
+            {
+                e = Mutate(NamesCredits, ref arg, _rmdir ??= RmdirLocked);
+            }
+            while (!e.IsError && arg.Scan is { IsPaused: true });
+            return e;
+        }
+        finally
+        {
+            EndScan(arg.Scan);
+        }
     }
 
     Change<NameArg>? _rmdir;
@@ -357,7 +372,8 @@ public sealed partial class HammerFs
         if (inode is not null)
         {
             if ((inode.Data.Uflags & (UfImmutableAny | UfAppendAny | UfNoUnlinkAny)) != 0) return Errno.Perm;
-            if (!IsEmptyDir(cursor, inode)) return Errno.NotEmpty;
+            e = CheckEmptyDir(cursor, inode, ref arg.Scan);
+            if (e.IsError || arg.Scan is { IsPaused: true }) return e;
         }
         Seek(cursor, in found);
         DeleteEntry(cursor, dir!);
@@ -388,20 +404,6 @@ public sealed partial class HammerFs
     {
         if (!cursor.SeekExact(in elm.Base))
             throw new InvariantException($"broken invariant: record {elm.Base} is where it was a moment ago");
-    }
-
-    static bool IsEmptyDir(BTreeCursor cursor, Inode dir)
-    {
-        BaseElm from = RecordKey.DirEntry(dir.PfsId, dir.ObjId, dir.Data.CapFlags, long.MinValue);
-        from.CreateTid = 1;
-        for (bool more = cursor.SeekFirst(in from); more; more = cursor.Next())
-        {
-            ref BaseElm at = ref cursor.Elm.Base;
-            if (at.Localization != from.Localization || at.ObjId != dir.ObjId || at.RecType != RecType.DirEntry)
-                return true;
-            if (at.DeleteTid == 0) return false;
-        }
-        return true;
     }
 
     /// <summary>One name less; the last one starts the destruction, or makes an orphan of an open file.</summary>

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
+using System.Threading;
 using NasCore.BTree;
 using NasCore.Io;
 using NasCore.Objects;
@@ -187,7 +188,14 @@ public sealed partial class HammerFs
                 if (e.IsError) parent = dir;
                 if (!sink.Add(".."u8, parent, ObjType.Directory, 2)) return Errno.None;
             }
-            ReadDirEntries(cursor, dir, inode.CapFlags, Math.Max(cookie, 2), ref sink);
+            long from = Math.Max(cookie, 2);
+            while (ReadDirEntries(cursor, dir, inode.CapFlags, ref from, ref sink))
+            {
+                // Names of the past are many: writers get their turn.
+                Interlocked.Increment(ref _pauses);
+                _lock.ExitReadLock();
+                _lock.EnterReadLock();
+            }
             return Errno.None;
         }
         finally
@@ -197,24 +205,37 @@ public sealed partial class HammerFs
         }
     }
 
-    void ReadDirEntries<TSink>(BTreeCursor cursor, Vnode dir, byte capFlags, long from, ref TSink sink)
+    /// <summary>Names that are not visible, stepped over in one hold of the lock.</summary>
+    const int DeadNamesPerHold = 4096;
+
+    /// <summary>True if there may be more from the key on; false at the end or when the sink is full.</summary>
+    bool ReadDirEntries<TSink>(BTreeCursor cursor, Vnode dir, byte capFlags, ref long from, ref TSink sink)
         where TSink : struct, IDirSink, allows ref struct
     {
+        int dead = 0;
+        long given = 0;
         BaseElm key = RecordKey.DirEntry(dir.PfsId, dir.ObjId, capFlags, from);
         key.CreateTid = 1;
-        for (bool more = cursor.SeekFirst(in key); more; more = cursor.Next())
+        for (bool more = cursor.SeekFirst(in key); more; more = cursor.NextFor(dir.AsOf))
         {
             ref LeafElm elm = ref cursor.Elm;
             if (elm.Base.Localization != key.Localization || elm.Base.ObjId != dir.ObjId
-                || elm.Base.RecType != RecType.DirEntry) return;
-            if (!Tid.Visible(elm.Base.CreateTid, elm.Base.DeleteTid, dir.AsOf)) continue;
+                || elm.Base.RecType != RecType.DirEntry) return false;
+            if (!Tid.Visible(elm.Base.CreateTid, elm.Base.DeleteTid, dir.AsOf))
+            {
+                if (++dead < DeadNamesPerHold || elm.Base.Key <= from) continue;
+                from = elm.Base.Key == given ? given + 1 : elm.Base.Key;
+                return true;
+            }
             using BufferRef data = _inodes.EntryData(in elm);
             ReadOnlySpan<byte> bytes = data.Bytes(elm.DataLen);
             DirEntryHead head = MemoryMarshal.Read<DirEntryHead>(bytes);
             var child = new Vnode(new Localization(head.Localization).PfsId, dir.AsOf, head.ObjId);
-            if (elm.Base.Key == long.MaxValue) return;
-            if (!sink.Add(bytes[DirEntryHead.Bytes..], child, elm.Base.ObjType, elm.Base.Key + 1)) return;
+            if (elm.Base.Key == long.MaxValue) return false;
+            if (!sink.Add(bytes[DirEntryHead.Bytes..], child, elm.Base.ObjType, elm.Base.Key + 1)) return false;
+            given = elm.Base.Key;
         }
+        return false;
     }
 
     public Errno Seek(Vnode vnode, ulong offset, bool hole, out ulong found)
@@ -238,6 +259,11 @@ public sealed partial class HammerFs
                     return Errno.None;
                 }
                 at = end;
+                // A file with a long past, or of many pieces: writers get their turn.
+                _lock.ExitReadLock();
+                _lock.EnterReadLock();
+                live = vnode.IsLive ? _live.GetValueOrDefault((vnode.PfsId, vnode.ObjId)) : null;
+                if (live is not null) size = (long)live.Data.Size;
             }
             found = inode.Size;
             return hole ? Errno.None : Errno.NxIo;
@@ -257,7 +283,7 @@ public sealed partial class HammerFs
     {
         ExtentPlan plan = default;
         FileReader.Plan(cursor, vnode.PfsId, vnode.ObjId, vnode.AsOf, at, size - at, ref plan);
-        end = size;
+        end = Math.Min(size, plan.End);
         bool data = false;
         for (int i = 0; i < plan.Count; i++)
         {

@@ -14,6 +14,7 @@ public sealed partial class HammerFs
         public Vnode FromDir, ToDir;
         public ReadOnlySpan<byte> FromName, ToName;
         public RenameKind Kind;
+        public EmptyScan? Scan;
     }
 
     public Errno Rename(Vnode fromDir, ReadOnlySpan<byte> fromName, Vnode toDir, ReadOnlySpan<byte> toName,
@@ -23,7 +24,20 @@ public sealed partial class HammerFs
         {
             FromDir = fromDir, FromName = fromName, ToDir = toDir, ToName = toName, Kind = kind,
         };
-        return Mutate(NamesCredits * 2, ref arg, _rename ??= RenameLocked);
+        try
+        {
+            Errno e;
+            do
+            {
+                e = Mutate(NamesCredits * 2, ref arg, _rename ??= RenameLocked);
+            }
+            while (!e.IsError && arg.Scan is { IsPaused: true });
+            return e;
+        }
+        finally
+        {
+            EndScan(arg.Scan);
+        }
     }
 
     Change<RenameArg>? _rename;
@@ -107,7 +121,8 @@ public sealed partial class HammerFs
             bool toIsDir = victim.Type == ObjType.Directory, fromIsDir = moved.Type == ObjType.Directory;
             if (toIsDir && !fromIsDir) return Errno.IsDir;
             if (!toIsDir && fromIsDir) return Errno.NotDir;
-            if (toIsDir && !IsEmptyDir(cursor, victim)) return Errno.NotEmpty;
+            Errno empty = toIsDir ? CheckEmptyDir(cursor, victim, ref arg.Scan) : Errno.None;
+            if (empty.IsError || arg.Scan is { IsPaused: true }) return empty;
             if ((victim.Data.Uflags & (UfImmutableAny | UfAppendAny | UfNoUnlinkAny)) != 0) return Errno.Perm;
         }
         Errno e = CheckSpace(4L * HammerConst.NodeBytes);

@@ -12,17 +12,29 @@ public sealed partial class HammerFs
     /// <summary>Data records removed in one hold of the lock by a truncation.</summary>
     const int TruncatePieceRecords = 200;
 
+    /// <summary>Records looked at in one hold of the lock: what was deleted long ago is stepped over too.</summary>
+    const int ElementsPerHold = 4096;
+
     ref struct SetAttrArg
     {
         public Vnode Vnode;
         public AttrRequest Request;
         public FileAttr Attr;
+        /// <summary>The lock is given up for a moment; the change goes on from here.</summary>
+        public bool HasMore;
+        public DataSweep Sweep;
     }
 
     public Errno SetAttr(Vnode vnode, in AttrRequest request, Caller caller, out FileAttr attr)
     {
         var arg = new SetAttrArg { Vnode = vnode, Request = request };
-        Errno e = Mutate(48, ref arg, _setAttr ??= SetAttrLocked);
+        Errno e;
+        do
+        {
+            arg.HasMore = false;
+            e = Mutate(48, ref arg, _setAttr ??= SetAttrLocked);
+        }
+        while (arg.HasMore && !e.IsError);
         attr = arg.Attr;
         return e;
     }
@@ -44,8 +56,8 @@ public sealed partial class HammerFs
         if (e.IsError) return e;
         if (Has(r.Change, AttrChange.Size))
         {
-            e = Resize(cursor, inode, r.Size);
-            if (e.IsError) return e;
+            e = Resize(cursor, inode, r.Size, ref arg);
+            if (e.IsError || arg.HasMore) return e;
         }
         SetAttrFields(inode, in r);
         FillAttr(arg.Vnode, in inode.Data, out arg.Attr);
@@ -83,7 +95,6 @@ public sealed partial class HammerFs
         {
             // HAMMER's rule: times alone are changed in place and make no version.
             inode.ChangedGroup = _core!.OpenGroup;
-            NoRedo(inode);
             if (inode.IsDirty) return;
             inode.IsDirty = true;
             inode.OnlyTimesDirty = true;
@@ -92,23 +103,20 @@ public sealed partial class HammerFs
         }
         if (c == AttrChange.None) return;
         d.Ctime = Has(c, AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
-        // A size alone, and what goes with it, can be repeated by REDO.
-        if ((c & ~(AttrChange.Size | AttrChange.KillSetId)) == 0) MarkContent(inode);
-        else MarkDirty(inode);
+        MarkDirty(inode);
     }
 
     /// <summary>
     /// Truncates or extends. Truncation goes from the end backwards in pieces; the stored size falls with each piece
     /// in the same group (architecture W7), so a crash in between leaves a shorter file, never a wrong one.
     /// </summary>
-    Errno Resize(BTreeCursor cursor, Inode inode, ulong newSize)
+    Errno Resize(BTreeCursor cursor, Inode inode, ulong newSize, ref SetAttrArg arg)
     {
         if (inode.Type == ObjType.Directory) return Errno.IsDir;
         if (inode.Type != ObjType.RegFile) return Errno.Inval;
         if (newSize > (ulong)SizeMax) return Errno.FBig;
         // A damaged size may be beyond what is possible; all that it could name goes.
         long size = (long)newSize, old = (long)Math.Min(inode.Data.Size, long.MaxValue);
-        RedoTrack? redo = RedoOf(inode);
         if (size < old)
         {
             long keep = RoundUpBlock(size);
@@ -116,21 +124,34 @@ public sealed partial class HammerFs
             bool cut = size % HammerConst.BlockBytesAt(size) != 0;
             if (cut) LoadTail(cursor, inode, size);
             DropBlocks(inode, keep);
-            if (!DeleteFrom(cursor, inode, keep, out long lowest))
-            {
-                inode.Data.Size = (ulong)Math.Clamp(lowest, size, old);
-                MarkDirty(inode);
-                return Errno.NeedFlush;
-            }
+            SweepEnd end = ResizeSweep(cursor, inode, keep, size, old, ref arg.Sweep);
+            arg.HasMore = end == SweepEnd.Pause;
+            if (end != SweepEnd.Done) return arg.HasMore ? Errno.None : Errno.NeedFlush;
             if (cut) ZeroTail(cursor, inode, size);
         }
-        if (size < old) redo?.Truncate(size);
         if (size == old) return ResizeTouch(inode);
         // Growing dirties the block of the old end, as in HAMMER: what lay behind the end becomes zeros for certain.
         if (size > old && old % HammerConst.BlockBytesAt(old) != 0) ZeroTail(cursor, inode, old);
         inode.Data.Size = newSize;
-        MarkContent(inode);
+        MarkDirty(inode);
         return ResizeTouch(inode);
+    }
+
+    /// <summary>
+    /// Deletes what lies behind the new end, as much as one hold of the lock may; the size falls with it. What was
+    /// found to be deleted already is not looked at again while the size stays what this truncation made it.
+    /// </summary>
+    SweepEnd ResizeSweep(BTreeCursor cursor, Inode inode, long keep, long size, long old, ref DataSweep sweep)
+    {
+        bool goesOn = sweep.IsNone ? TakeSweep(inode, keep, long.MaxValue, ref sweep) : sweep.Size == old;
+        if (!goesOn) sweep = new DataSweep(keep, long.MaxValue);
+        SweepEnd end = DeleteData(cursor, inode, ref sweep);
+        if (end == SweepEnd.Done) return end;
+        inode.Data.Size = (ulong)Math.Clamp(sweep.At, size, old);
+        sweep.Size = (long)inode.Data.Size;
+        MarkDirty(inode);
+        KeepSweep(inode, in sweep);
+        return end;
     }
 
     Errno ResizeTouch(Inode inode)
@@ -173,43 +194,14 @@ public sealed partial class HammerFs
         }
     }
 
-    /// <summary>
-    /// Deletes live data records with a base at or above a block boundary, last first. False when the piece was used
-    /// up; lowest is then the end of what is left.
-    /// </summary>
-    bool DeleteFrom(BTreeCursor cursor, Inode inode, long from, out long lowest)
-    {
-        lowest = from;
-        BaseElm end = RecordKey.Data(inode.PfsId, inode.ObjId, long.MaxValue);
-        end.CreateTid = Tid.Max;
-        bool noHistory = IsNoHistory(inode);
-        int done = 0;
-        for (bool more = cursor.SeekLastBefore(in end); more;)
-        {
-            LeafElm elm = cursor.Elm;
-            if (elm.Base.Localization != end.Localization || elm.Base.ObjId != inode.ObjId
-                || elm.Base.RecType != RecType.Data || elm.Base.Key <= from) return true;
-            if (elm.Base.DeleteTid != 0 || elm.Base.Key - elm.DataLen < from)
-            {
-                more = cursor.Prev();
-                continue;
-            }
-            if (done == TruncatePieceRecords || !_core!.HasCredits(8))
-            {
-                lowest = elm.Base.Key;
-                return false;
-            }
-            done++;
-            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.Prev();
-        }
-        return true;
-    }
-
     ref struct FallocateArg
     {
         public Vnode Vnode;
         public FallocateKind Kind;
         public long Offset, End;
+        /// <summary>The lock is given up for a moment; the change goes on from here.</summary>
+        public bool HasMore;
+        public DataSweep Sweep;
     }
 
     public Errno Fallocate(Vnode vnode, FallocateKind kind, ulong offset, ulong length)
@@ -217,7 +209,14 @@ public sealed partial class HammerFs
         if (length == 0) return Errno.Inval;
         if (offset > (ulong)SizeMax || length > (ulong)SizeMax - offset) return Errno.FBig;
         var arg = new FallocateArg { Vnode = vnode, Kind = kind, Offset = (long)offset, End = (long)(offset + length) };
-        return Mutate(64, ref arg, _fallocate ??= FallocateLocked);
+        Errno e;
+        do
+        {
+            arg.HasMore = false;
+            e = Mutate(64, ref arg, _fallocate ??= FallocateLocked);
+        }
+        while (arg.HasMore && !e.IsError);
+        return e;
     }
 
     Change<FallocateArg>? _fallocate;
@@ -237,9 +236,8 @@ public sealed partial class HammerFs
             or FallocateKind.ZeroRangeKeepSize;
         if (zeroes)
         {
-            NoRedo(inode);
-            e = Punch(cursor, inode, arg.Offset, Math.Min(arg.End, (long)inode.Data.Size));
-            if (e.IsError) return e;
+            e = Punch(cursor, inode, arg.Offset, Math.Min(arg.End, (long)inode.Data.Size), ref arg);
+            if (e.IsError || arg.HasMore) return e;
         }
         bool grows = arg.Kind is FallocateKind.Extend or FallocateKind.ZeroRange;
         // Differs: a reservation cannot be kept on a medium that never overwrites; the size is all that changes. That
@@ -249,16 +247,15 @@ public sealed partial class HammerFs
             e = CheckSpace(arg.End - arg.Offset);
             if (e.IsError) return e;
         }
-        if (!zeroes) RedoOf(inode);
         if (grows && arg.End > (long)inode.Data.Size) inode.Data.Size = (ulong)arg.End;
         else if (!zeroes) return Errno.None;
-        MarkContent(inode);
+        MarkDirty(inode);
         TouchContent(inode);
         return Errno.None;
     }
 
     /// <summary>Makes a range read as zeros: whole blocks lose their records, the ends are zeroed in memory.</summary>
-    Errno Punch(BTreeCursor cursor, Inode inode, long from, long to)
+    Errno Punch(BTreeCursor cursor, Inode inode, long from, long to, ref FallocateArg arg)
     {
         if (from >= to) return Errno.None;
         bool toEnd = to >= (long)inode.Data.Size;
@@ -271,7 +268,7 @@ public sealed partial class HammerFs
         }
         if (from < fullFrom) PunchPart(cursor, inode, from, Math.Min(fullFrom, to));
         if (to > fullTo) PunchPart(cursor, inode, fullTo, to);
-        return PunchBlocks(cursor, inode, fullFrom, fullTo);
+        return PunchBlocks(cursor, inode, fullFrom, fullTo, ref arg.Sweep, ref arg.HasMore);
     }
 
     void PunchPart(BTreeCursor cursor, Inode inode, long from, long to)
@@ -284,7 +281,7 @@ public sealed partial class HammerFs
         ZeroIn(block, (int)(from - fileBase), (int)(to - fileBase));
     }
 
-    Errno PunchBlocks(BTreeCursor cursor, Inode inode, long from, long to)
+    Errno PunchBlocks(BTreeCursor cursor, Inode inode, long from, long to, ref DataSweep sweep, ref bool hasMore)
     {
         if (inode.Blocks is not null)
         {
@@ -296,30 +293,14 @@ public sealed partial class HammerFs
                 inode.Blocks.RemoveAt(i);
             }
         }
-        BaseElm end = RecordKey.Data(inode.PfsId, inode.ObjId, to);
-        end.CreateTid = Tid.Max;
-        bool noHistory = IsNoHistory(inode);
-        int done = 0;
-        for (bool more = cursor.SeekLastBefore(in end) ; more;)
-        {
-            LeafElm elm = cursor.Elm;
-            if (elm.Base.Localization != end.Localization || elm.Base.ObjId != inode.ObjId
-                || elm.Base.RecType != RecType.Data || elm.Base.Key <= from) break;
-            if (elm.Base.DeleteTid != 0 || elm.Base.Key - elm.DataLen < from)
-            {
-                more = cursor.Prev();
-                continue;
-            }
-            if (done == TruncatePieceRecords || !_core!.HasCredits(8))
-            {
-                // Punching is repeatable: what is gone already is a hole.
-                MarkDirty(inode);
-                TouchContent(inode);
-                return Errno.NeedFlush;
-            }
-            done++;
-            more = _core.Records.Delete(cursor, noHistory) ? cursor.SeekLastBefore(in elm.Base) : cursor.Prev();
-        }
-        return Errno.None;
+        if (sweep.IsNone && !TakeSweep(inode, from, to, ref sweep)) sweep = new DataSweep(from, to);
+        SweepEnd end = DeleteData(cursor, inode, ref sweep);
+        if (end == SweepEnd.Done) return Errno.None;
+        // Punching is repeatable: what is gone already is a hole.
+        MarkDirty(inode);
+        TouchContent(inode);
+        KeepSweep(inode, in sweep);
+        hasMore = end == SweepEnd.Pause;
+        return hasMore ? Errno.None : Errno.NeedFlush;
     }
 }

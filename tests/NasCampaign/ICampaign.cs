@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using NasCampaign.Faults;
 using NasCampaign.PowerCut;
 
 namespace NasCampaign;
@@ -47,5 +48,6 @@ public static class Campaigns
         new PowerRandom(),
         new PowerMirror(),
         new PowerFull(),
+        new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),
     ];
 }

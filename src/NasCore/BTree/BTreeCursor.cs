@@ -86,13 +86,66 @@ public sealed class BTreeCursor
         {
             if (leaf.Index < node.Count && BaseElm.Compare(in key, in node.Base(leaf.Index)) == 0) leaf.Index++;
         }
-        while (Prev())
+        // Versions of one key follow each other: behind the newest one that is old enough there is hardly another. A
+        // few more are looked at all the same, never all of a record that was rewritten a hundred thousand times.
+        for (int versions = 0; versions <= RunMax && Prev(); versions++)
         {
             int order = BaseElm.Compare(in key, in Elm.Base);
             if (order > 1) return false;
             if (Tid.Visible(Elm.Base.CreateTid, Elm.Base.DeleteTid, asOf)) return true;
         }
         return false;
+    }
+
+    /// <summary>Versions of one key that a walk steps over one by one before it jumps.</summary>
+    const int RunMax = 8;
+
+    /// <summary>Versions of one key stepped over by the walk under way.</summary>
+    int _run;
+
+    static bool IsSameKey(in BaseElm a, in BaseElm b) => BaseElm.Compare(in a, in b) is >= -1 and <= 1;
+
+    /// <summary>
+    /// Goes on to the next record for a walk that wants what is visible as of a TID. A long run of versions of one key
+    /// is jumped over, so that a record rewritten a hundred thousand times costs a search and not a walk; nothing
+    /// visible is missed, since the versions of one key do not overlap. Returns false at the end of the tree.
+    /// </summary>
+    public bool NextFor(ulong asOf)
+    {
+        BaseElm here = Elm.Base;
+        if (!Next()) return false;
+        if (!IsSameKey(in here, in Elm.Base))
+        {
+            _run = 0;
+            return true;
+        }
+        if (++_run < RunMax) return true;
+        _run = 0;
+        ulong tid = asOf == 0 ? Tid.Max : asOf;
+        BaseElm key = Elm.Base;
+        bool tooYoung = key.CreateTid > tid;
+        key.CreateTid = tooYoung || tid == Tid.Max ? Tid.Max : tid + 1;
+        // Either behind all versions, or at the newest one that is old enough.
+        return tooYoung ? SeekFirst(in key) : SeekLastBefore(in key);
+    }
+
+    /// <summary>
+    /// Goes back to the previous record for a walk that wants live records: only the newest version of a key can be
+    /// live, so a long run of older ones is jumped over. Returns false at the start of the tree.
+    /// </summary>
+    public bool PrevLive()
+    {
+        BaseElm here = Elm.Base;
+        if (!Prev()) return false;
+        if (!IsSameKey(in here, in Elm.Base))
+        {
+            _run = 0;
+            return true;
+        }
+        if (++_run < RunMax) return true;
+        _run = 0;
+        here.CreateTid = 1;
+        return SeekLastBefore(in here);
     }
 
     /// <summary>Goes to the next record. Returns false at the end of the tree.</summary>

@@ -21,7 +21,8 @@ public struct ExtentPlan
 
     public ExtentList Extents;
     public int Count;
-    /// <summary>File offset up to which the plan is complete.</summary>
+    /// <summary>File offset up to which the plan is complete: so many extents, and so many records looked at, are
+    /// possible in one plan.</summary>
     public long End;
 }
 
@@ -33,6 +34,9 @@ public sealed class FileReader(VolumeSet volumes, RecordReader records)
 {
     readonly VolumeSet _volumes = volumes;
 
+    /// <summary>Records that are not visible, looked at for one plan: the caller holds the lock.</summary>
+    const int ElementsMax = 4096;
+
     /// <summary>Finds the visible extents of a range. The caller holds the file system lock.</summary>
     public static void Plan(BTreeCursor cursor, int pfsId, long objId, ulong asOf, long offset, long length,
         ref ExtentPlan plan)
@@ -42,7 +46,8 @@ public sealed class FileReader(VolumeSet volumes, RecordReader records)
         plan.End = end;
         BaseElm key = RecordKey.Data(pfsId, objId, offset == long.MaxValue ? offset : offset + 1);
         key.CreateTid = 1;
-        for (bool more = cursor.SeekFirst(in key); more; more = cursor.Next())
+        int visited = 0;
+        for (bool more = cursor.SeekFirst(in key); more; more = cursor.NextFor(asOf))
         {
             ref LeafElm elm = ref cursor.Elm;
             if (elm.Base.Localization != key.Localization || elm.Base.ObjId != objId
@@ -51,7 +56,15 @@ public sealed class FileReader(VolumeSet volumes, RecordReader records)
             // The first extent with a base beyond the range ends the search, whether visible or not: extents are at
             // most one block long, and keys ascend.
             if (start >= end && elm.Base.Key - HammerConst.ExtentBytesMax >= end) return;
-            if (start >= end || !Tid.Visible(elm.Base.CreateTid, elm.Base.DeleteTid, asOf)) continue;
+            if (start >= end || !Tid.Visible(elm.Base.CreateTid, elm.Base.DeleteTid, asOf))
+            {
+                if (++visited < ElementsMax) continue;
+                // Records behind this one may lie in its block, not before it.
+                long known = elm.Base.Key - elm.Base.Key % HammerConst.BlockBytesAt(elm.Base.Key);
+                if (known <= offset || known >= end) continue;
+                plan.End = known;
+                return;
+            }
             RecordReader.CheckPlace(in elm);
             if (plan.Count == ExtentPlan.ExtentsMax)
             {

@@ -49,7 +49,7 @@ public sealed class InodeReader(NodeStore nodes, Func<HammerOff> root, RecordRea
         long high = HashEnd(capFlags, low);
         BaseElm key = RecordKey.DirEntry(pfsId, dirId, capFlags, low);
         key.CreateTid = 1;
-        for (bool more = cursor.SeekFirst(in key); more; more = cursor.Next())
+        for (bool more = cursor.SeekFirst(in key); more; more = cursor.NextFor(asOf))
         {
             ref LeafElm elm = ref cursor.Elm;
             if (elm.Base.Localization != key.Localization || elm.Base.ObjId != dirId

@@ -46,7 +46,7 @@ public sealed class ConcurrencyTests : RuleTestBase
         MountedTree.AssertSound($"seed {seed}", made.Device);
     }
 
-    internal static Thread Start(ConcurrentQueue<Exception> errors, Action work)
+    static Thread Start(ConcurrentQueue<Exception> errors, Action work)
     {
         var thread = new Thread(() =>
         {
@@ -64,7 +64,7 @@ public sealed class ConcurrencyTests : RuleTestBase
     }
 
     /// <summary>As a FUSE worker does: what needs a flush is parked, and done again when told.</summary>
-    internal static Errno Parked(HammerFs fs, Func<Errno> operation)
+    static Errno Parked(HammerFs fs, Func<Errno> operation)
     {
         while (true)
         {
@@ -127,7 +127,7 @@ public sealed class ConcurrencyTests : RuleTestBase
         byte[] buffer = new byte[300_000];
         while (watch.Elapsed < s_duration)
         {
-            foreach ((string name, byte[] raw) in Golden.FsWalker.Names(fs, fs.Root))
+            foreach ((string name, byte[] raw) in FsWalker.Names(fs, fs.Root))
             {
                 if (fs.Lookup(fs.Root, raw, out Vnode vnode, out _).IsError) continue;
                 if (fs.Read(vnode, 0, buffer, out int n).IsError) continue;

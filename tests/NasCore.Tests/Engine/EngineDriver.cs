@@ -3,22 +3,12 @@ using System.Collections.Generic;
 using System.Linq;
 using NasCore.Io;
 using NasCore.Primitives;
-using NasCore.Tests.Golden;
 using NasCore.Volumes;
 using NasTesting;
 using NasTesting.Model;
 using NasTesting.Oracle;
 
 namespace NasCore.Tests.Engine;
-
-/// <summary>A clock that only tests move.</summary>
-sealed class ManualTime : TimeProvider
-{
-    public DateTimeOffset Now { get; set; } = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
-    public override DateTimeOffset GetUtcNow() => Now = Now.AddTicks(10);
-    public override long GetTimestamp() => Now.Ticks;
-    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-}
 
 /// <summary>A volume in memory, mounted through the facade, driven by operation lists.</summary>
 sealed class EngineDriver : IDisposable

@@ -5,7 +5,6 @@ using NasCore.Io;
 using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Primitives;
-using NasCore.Tests.Golden;
 using NasCore.Volumes;
 using NasTesting;
 using NasTesting.Oracle;

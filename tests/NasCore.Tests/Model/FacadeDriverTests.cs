@@ -1,6 +1,5 @@
 using System.Collections.Generic;
 using System.Linq;
-using NasCore.Tests.Golden;
 using NasCoreTests.Fuse;
 using NasTesting;
 using NasTesting.Model;

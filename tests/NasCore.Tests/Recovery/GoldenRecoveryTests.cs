@@ -1,8 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
 using NasCore.Io;
-using NasCore.Tests.Engine;
-using NasCore.Tests.Golden;
 using NasTesting;
 using NasTesting.Model;
 using NasTesting.Oracle;

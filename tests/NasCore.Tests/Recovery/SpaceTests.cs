@@ -92,7 +92,7 @@ public sealed class SpaceTests : RuleTestBase
                 Truncate(fs, Find(fs, "large"), 0);
                 break;
             default:
-                foreach ((string _, byte[] raw) in Golden.FsWalker.Names(fs, fs.Root))
+                foreach ((string _, byte[] raw) in FsWalker.Names(fs, fs.Root))
                     Must(fs, () => fs.Unlink(fs.Root, raw));
                 break;
         }
@@ -113,11 +113,11 @@ public sealed class SpaceTests : RuleTestBase
         Assert.Equal(Errno.None, fs.SyncAndWait());
         Truncate(fs, Find(fs, "other"), 100_000);
         Truncate(fs, Find(fs, "large"), 1_000_001);
-        foreach ((string _, byte[] raw) in Golden.FsWalker.Names(fs, fs.Root))
+        foreach ((string _, byte[] raw) in FsWalker.Names(fs, fs.Root))
             Must(fs, () => fs.Unlink(fs.Root, raw));
         Assert.Equal(Errno.None, fs.SyncAndWait());
         Assert.False(fs.Health.IsCritical, fs.Health.Message);
-        Assert.Empty(Golden.FsWalker.Names(fs, fs.Root));
+        Assert.Empty(FsWalker.Names(fs, fs.Root));
         driver.Remount();
         driver.AssertSound("full with history");
     }

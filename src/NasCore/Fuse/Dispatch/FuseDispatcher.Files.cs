@@ -240,10 +240,7 @@ public sealed partial class FuseDispatcher
         Errno error = _nodes.Resolve(head.NodeId, out Vnode vnode, out bool isLink);
         if (error.IsError) return error;
         if (isLink || !vnode.IsLive) return Errno.None;
-        if (_fs.GroupOf(vnode) <= _fs.DurableGroup) return Errno.None;
-        reply.Silent = true;
-        _fs.WhenSynced(vnode, DurableReply.Send, new DurableReply(transport, head.Unique));
-        return Errno.None;
+        return WhenDurable(_fs.GroupOf(vnode), transport, head.Unique, ref reply);
     }
 
     Errno SyncFs(IFuseTransport transport, in FuseInHeader head, ref ReplyWriter reply) =>

@@ -2,11 +2,12 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Security.Cryptography;
+using NasCore;
 using NasCore.Primitives;
 using NasTesting;
 using NasTesting.Oracle;
 
-namespace NasCore.Tests.Golden;
+namespace NasCampaign.Kit;
 
 /// <summary>Walks a mounted file system through its facade and lists it in the shape of the golden manifests.</summary>
 static class FsWalker

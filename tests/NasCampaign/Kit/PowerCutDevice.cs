@@ -2,10 +2,9 @@ using System;
 using System.Collections.Generic;
 using System.Threading;
 using NasCore.Io;
-using NasCore.Tests.Engine;
 using NasTesting.Model;
 
-namespace NasCore.Tests.Recovery;
+namespace NasCampaign.Kit;
 
 /// <summary>A device that keeps a log of what was written and flushed, in order.</summary>
 sealed class RecordingDevice(IBlockDevice below) : IBlockDevice

@@ -4,7 +4,7 @@ using System.IO;
 using System.Threading;
 using NasCore.Io;
 
-namespace NasCore.Tests.Engine;
+namespace NasCampaign.Kit;
 
 /// <summary>Copy-on-write over a device that is never written: golden images and states at a crash stay as they are.
 /// Leaves the base open unless told to own it.</summary>

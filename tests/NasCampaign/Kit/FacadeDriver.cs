@@ -1,10 +1,11 @@
 using System;
 using System.Text;
+using NasCore;
 using NasCore.Primitives;
 using NasTesting.Model;
 using NasTesting.Oracle;
 
-namespace NasCore.Tests.Model;
+namespace NasCampaign.Kit;
 
 /// <summary>
 /// Does the operations of a list to a file system through its facade, by path and without following links, as the

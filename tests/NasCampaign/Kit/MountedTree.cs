@@ -2,14 +2,14 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Text;
+using NasCore;
 using NasCore.Io;
 using NasCore.Primitives;
-using NasCore.Tests.Golden;
 using NasCore.Volumes;
 using NasTesting;
 using NasTesting.Oracle;
 
-namespace NasCore.Tests.Engine;
+namespace NasCampaign.Kit;
 
 /// <summary>Whole trees as text, and mounts of devices that outlive them.</summary>
 static class MountedTree
