@@ -112,7 +112,8 @@ public sealed partial class HammerFs
     Errno CheckSpace(long bytes, bool removal = false)
     {
         long left = _core!.Freemap.UsableFreeBytes - _promisedBytes - bytes;
-        if (left >= (removal ? ReserveBytes / 4 : ReserveBytes)) return Errno.None;
+        // What is replayed had its space once; done in other steps it may need a little more.
+        if (left >= (removal || _replaying ? ReserveBytes / 4 : ReserveBytes)) return Errno.None;
         bool hope = _core.Freemap.HoldsForGroup
             || (!removal && (_core.Group.Removals.Count > 0 || _core.HasDueRemovals || _destroying.Count > 0));
         if (hope) return Errno.NeedFlush;
@@ -156,8 +157,18 @@ public sealed partial class HammerFs
     /// <summary>Objects kept in memory now, for status.</summary>
     public int LiveCount => _live.Count;
 
-    /// <summary>The object's record is to be replaced when the group closes; room for that is promised.</summary>
+    /// <summary>
+    /// The object's record is to be replaced when the group closes; room for that is promised. Its fsync needs the
+    /// group.
+    /// </summary>
     void MarkDirty(Inode inode)
+    {
+        NoRedo(inode);
+        MarkContent(inode);
+    }
+
+    /// <summary>The same for what <see cref="RedoOf"/> has noted.</summary>
+    void MarkContent(Inode inode)
     {
         inode.ChangedGroup = _core!.OpenGroup;
         if (inode.IsDirty && !inode.OnlyTimesDirty) return;
@@ -178,7 +189,7 @@ public sealed partial class HammerFs
 
     /// <summary>
     /// Sets times of a change of content. With our mark this is a new version (W12); without it HAMMER's rule holds:
-    /// mtime in place, ctime untouched.
+    /// mtime in place, ctime untouched. A replay of REDO sets times of its own, so these do not need the group.
     /// </summary>
     void TouchContent(Inode inode)
     {
@@ -187,7 +198,7 @@ public sealed partial class HammerFs
         if (TimesAreHistory(inode.PfsId))
         {
             inode.Data.Ctime = now;
-            MarkDirty(inode);
+            MarkContent(inode);
             return;
         }
         inode.ChangedGroup = _core.OpenGroup;
@@ -289,6 +300,8 @@ public sealed partial class HammerFs
         {
             ReturnCursor(cursor);
             lock (_pfsStates) _pfsStates.Remove(pfsId);
+            // Whether a replay may write there is decided by the record as the last group left it.
+            _pfsChanged[pfsId] = _core!.OpenGroup;
         }
     }
 

@@ -116,6 +116,7 @@ public sealed partial class HammerFs
             + arg.Source.Length / HammerConst.BufferBytes * 192L);
         if (e.IsError) return e;
         WriteCut(ref arg);
+        if (inode.IsFsynced && arg.Source.Length <= RedoWriteMax) arg.FullTo = arg.FullFrom;
         if (arg.FullTo <= arg.FullFrom) return WriteFinish(cursor, inode, ref arg);
         // The blocks at the ends are read while nothing has changed yet: if one cannot be, that is an error of this
         // write, not of the mount.
@@ -208,6 +209,8 @@ public sealed partial class HammerFs
         if (inode is null) return Errno.NoEnt;
         // Somebody else appended while our bytes went to the device: the end is elsewhere now, begin again.
         if (arg.Append && (long)inode.Data.Size != arg.Offset) return Errno.Again;
+        // Their bytes are in extents already and in no REDO.
+        NoRedo(inode);
         long at = arg.FullFrom;
         for (int i = 0; i < arg.Count; i++)
         {
@@ -226,6 +229,7 @@ public sealed partial class HammerFs
     Errno WriteFinish(BTreeCursor cursor, Inode inode, ref WriteArg arg)
     {
         long end = arg.Offset + arg.Source.Length;
+        RedoTrack? redo = RedoOf(inode);
         if (arg.FullTo <= arg.FullFrom)
         {
             WritePartial(cursor, inode, arg.Offset, arg.Source);
@@ -237,10 +241,11 @@ public sealed partial class HammerFs
             if (arg.FullTo < end)
                 WritePartial(cursor, inode, arg.FullTo, arg.Source[(int)(arg.FullTo - arg.Offset)..]);
         }
+        if (redo?.Write(arg.Offset, end) == false) NoRedo(inode);
         if (end > (long)inode.Data.Size)
         {
             inode.Data.Size = (ulong)end;
-            MarkDirty(inode);
+            MarkContent(inode);
         }
         if (arg.KillSetId) KillSetId(inode);
         TouchContent(inode);
@@ -266,7 +271,7 @@ public sealed partial class HammerFs
             int blockBytes = HammerConst.BlockBytesAt(offset);
             long fileBase = offset - offset % blockBytes;
             int n = (int)Math.Min(source.Length, fileBase + blockBytes - offset);
-            DirtyBlock block = LoadBlock(cursor, inode, fileBase);
+            DirtyBlock block = LoadBlock(cursor, inode, fileBase, whole: n == blockBytes);
             CopyIn(block, (int)(offset - fileBase), source[..n]);
             offset += n;
             source = source[n..];
@@ -286,13 +291,14 @@ public sealed partial class HammerFs
     }
 
     /// <summary>The dirty block at a base; made from what the medium holds if there is none yet.</summary>
-    DirtyBlock LoadBlock(BTreeCursor cursor, Inode inode, long fileBase)
+    /// <param name="whole">The caller overwrites all of it.</param>
+    DirtyBlock LoadBlock(BTreeCursor cursor, Inode inode, long fileBase, bool whole = false)
     {
         inode.Blocks ??= [];
         if (inode.Blocks.TryGetValue(fileBase, out DirtyBlock? block)) return block;
         int bytes = HammerConst.BlockBytesAt(fileBase);
         Span<byte> old = Scratch2()[..bytes];
-        if (fileBase < (long)inode.Data.Size)
+        if (fileBase < (long)inode.Data.Size && !whole)
         {
             ExtentPlan plan = default;
             FileReader.Plan(cursor, inode.PfsId, inode.ObjId, Tid.Max, fileBase, bytes, ref plan);
@@ -317,7 +323,7 @@ public sealed partial class HammerFs
         block.Promised = bytes + HammerConst.NodeBytes;
         _promisedBytes += block.Promised;
         _core!.Promise(BlockNodes);
-        MarkDirty(inode);
+        MarkContent(inode);
         return block;
     }
 
@@ -374,6 +380,7 @@ public sealed partial class HammerFs
     void WriteBlocks(BTreeCursor cursor, Inode inode)
     {
         if (inode.Blocks is not { Count: > 0 } blocks) return;
+        RedoForget(inode);
         long size = (long)inode.Data.Size;
         Span<byte> bytes = Scratch2();
         foreach (DirtyBlock block in blocks.Values)

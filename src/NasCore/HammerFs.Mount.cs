@@ -37,6 +37,7 @@ public sealed partial class HammerFs
         {
             OnClose = CloseDirty,
             OnDurable = DestroyMore,
+            OnRedo = LogRedo,
         };
         _pfsFresh = _volumes.Root.Header.NextTid == Tid.Initial;
         OpenReplay(outcome, RedoRecovery.Plan(_volumes, _fifoGeometry, outcome));
@@ -100,9 +101,13 @@ public sealed partial class HammerFs
         if (plan.Steps.Count == 0) return;
         if (outcome.Bytes <= _fifoGeometry.Bytes / 2) _core!.BeginReplay(outcome.First);
         else _core!.BeginMount();
+        _replaying = true;
         OpenRedo(plan);
         _core.FlushAll();
+        _replaying = false;
     }
+
+    bool _replaying;
 
     /// <summary>Objects that stage 2 wrote to: their times are new.</summary>
     public IReadOnlySet<long> RedoneObjects => _redone;

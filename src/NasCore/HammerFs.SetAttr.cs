@@ -95,6 +95,7 @@ public sealed partial class HammerFs
         {
             // HAMMER's rule: times alone are changed in place and make no version.
             inode.ChangedGroup = _core!.OpenGroup;
+            NoRedo(inode);
             if (inode.IsDirty) return;
             inode.IsDirty = true;
             inode.OnlyTimesDirty = true;
@@ -103,7 +104,9 @@ public sealed partial class HammerFs
         }
         if (c == AttrChange.None) return;
         d.Ctime = Has(c, AttrChange.Ctime) ? r.Ctime : _core!.Records.NowMicros;
-        MarkDirty(inode);
+        // A size alone, and what goes with it, can be repeated by REDO.
+        if ((c & ~(AttrChange.Size | AttrChange.KillSetId)) == 0) MarkContent(inode);
+        else MarkDirty(inode);
     }
 
     /// <summary>
@@ -117,6 +120,7 @@ public sealed partial class HammerFs
         if (newSize > (ulong)SizeMax) return Errno.FBig;
         // A damaged size may be beyond what is possible; all that it could name goes.
         long size = (long)newSize, old = (long)Math.Min(inode.Data.Size, long.MaxValue);
+        RedoTrack? redo = RedoOf(inode);
         if (size < old)
         {
             long keep = RoundUpBlock(size);
@@ -129,11 +133,12 @@ public sealed partial class HammerFs
             if (end != SweepEnd.Done) return arg.HasMore ? Errno.None : Errno.NeedFlush;
             if (cut) ZeroTail(cursor, inode, size);
         }
+        if (size < old) redo?.Truncate(size);
         if (size == old) return ResizeTouch(inode);
         // Growing dirties the block of the old end, as in HAMMER: what lay behind the end becomes zeros for certain.
         if (size > old && old % HammerConst.BlockBytesAt(old) != 0) ZeroTail(cursor, inode, old);
         inode.Data.Size = newSize;
-        MarkDirty(inode);
+        MarkContent(inode);
         return ResizeTouch(inode);
     }
 
@@ -236,6 +241,7 @@ public sealed partial class HammerFs
             or FallocateKind.ZeroRangeKeepSize;
         if (zeroes)
         {
+            NoRedo(inode);
             e = Punch(cursor, inode, arg.Offset, Math.Min(arg.End, (long)inode.Data.Size), ref arg);
             if (e.IsError || arg.HasMore) return e;
         }
@@ -247,9 +253,10 @@ public sealed partial class HammerFs
             e = CheckSpace(arg.End - arg.Offset);
             if (e.IsError) return e;
         }
+        if (!zeroes) RedoOf(inode);
         if (grows && arg.End > (long)inode.Data.Size) inode.Data.Size = (ulong)arg.End;
         else if (!zeroes) return Errno.None;
-        MarkDirty(inode);
+        MarkContent(inode);
         TouchContent(inode);
         return Errno.None;
     }

@@ -27,6 +27,8 @@ public sealed record HammerFsOptions
     public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(5);
     /// <summary>False: nothing runs by itself, groups close when the caller says so (tests, simulation).</summary>
     public bool RunFlusher { get; init; } = true;
+    /// <summary>False: fsync always closes a group, REDO is never written.</summary>
+    public bool Redo { get; init; } = true;
     public required TimeProvider Time { get; init; }
     /// <summary>Messages for the log; may come from any thread.</summary>
     public Action<string>? Log { get; init; }

@@ -203,6 +203,11 @@ public interface IFileSystem
     /// thread, if it already is).
     /// </summary>
     void WhenDurable(long group, DurableCallback callback, object? state);
+    /// <summary>
+    /// fsync: calls back when everything done to this object up to now survives a crash, in whichever way is cheapest.
+    /// </summary>
+    void WhenSynced(Vnode vnode, DurableCallback callback, object? state) =>
+        WhenDurable(GroupOf(vnode), callback, state);
     /// <summary>Blocks until everything done before the call is durable.</summary>
     Errno SyncAndWait();
 }

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Threading;
 using NasCore.Primitives;
@@ -10,10 +11,13 @@ namespace NasCore.Flush;
 /// </summary>
 sealed class DurableWaiters(MountHealth health)
 {
-    readonly record struct Waiter(long Group, DurableCallback Callback, object? State);
+    readonly record struct Waiter(long Group, DurableCallback Callback, object? State, int PfsId = 0, long ObjId = 0);
 
     readonly Lock _lock = new();
     readonly List<Waiter> _waiting = [];
+    /// <summary>Those who want their object's changes in REDO, and those whose changes are being written
+    /// there.</summary>
+    readonly List<Waiter> _redo = [], _taken = [];
     /// <summary>Lists to collect in, given back after use: answering allocates nothing.</summary>
     List<Waiter>? _spare = [];
     long _wanted;
@@ -27,18 +31,77 @@ sealed class DurableWaiters(MountHealth health)
     public long Wanted => Volatile.Read(ref _wanted);
     public bool IsWanted => Wanted > Durable;
 
+    /// <summary>True if somebody waits for REDO.</summary>
+    public bool HasRedo
+    {
+        get
+        {
+            lock (_lock) return _redo.Count > 0;
+        }
+    }
+
     /// <summary>Takes a waiter in; false if there is nothing to wait for: the caller answers with
     /// <see cref="Result"/>.</summary>
     public bool Add(long group, DurableCallback callback, object? state)
     {
         lock (_lock)
         {
-            // Asked under the lock: a failing group latches first and answers everybody in the list then.
-            if (group <= _durable || _stopped || health.IsCritical) return false;
-            _waiting.Add(new Waiter(group, callback, state));
-            if (group > _wanted) _wanted = group;
+            if (!CanWait(group)) return false;
+            AddToGroup(new Waiter(group, callback, state));
             return true;
         }
+    }
+
+    /// <summary>The same for one object, whose changes in REDO are enough.</summary>
+    public bool AddRedo(int pfsId, long objId, long group, DurableCallback callback, object? state)
+    {
+        lock (_lock)
+        {
+            if (!CanWait(group)) return false;
+            _redo.Add(new Waiter(group, callback, state, pfsId, objId));
+            return true;
+        }
+    }
+
+    // Asked under the lock: a failing group latches first and answers everybody in the lists then.
+    bool CanWait(long group) => group > _durable && !_stopped && !health.IsCritical;
+
+    void AddToGroup(Waiter waiter)
+    {
+        _waiting.Add(waiter);
+        if (waiter.Group > _wanted) _wanted = waiter.Group;
+    }
+
+    /// <summary>
+    /// Asks for each object that somebody waits for whether its changes are in REDO now; who gets a no waits for the
+    /// group. The others are answered by <see cref="AnswerRedo"/>.
+    /// </summary>
+    public void TakeRedo(Func<int, long, bool> log)
+    {
+        lock (_lock)
+        {
+            _taken.AddRange(_redo);
+            _redo.Clear();
+        }
+        int kept = 0;
+        for (int i = 0; i < _taken.Count; i++)
+        {
+            Waiter waiter = _taken[i];
+            if (log(waiter.PfsId, waiter.ObjId))
+            {
+                _taken[kept++] = waiter;
+                continue;
+            }
+            lock (_lock) AddToGroup(waiter);
+        }
+        _taken.RemoveRange(kept, _taken.Count - kept);
+    }
+
+    /// <summary>Answers those whom <see cref="TakeRedo"/> has taken.</summary>
+    public void AnswerRedo(Errno result)
+    {
+        foreach (Waiter waiter in _taken) waiter.Callback(waiter.State, result);
+        _taken.Clear();
     }
 
     /// <summary>What somebody is told who does not wait.</summary>
@@ -64,16 +127,22 @@ sealed class DurableWaiters(MountHealth health)
         List<Waiter> ready = Interlocked.Exchange(ref _spare, null) ?? [];
         lock (_lock)
         {
-            int kept = 0;
-            for (int i = 0; i < _waiting.Count; i++)
-            {
-                if (_waiting[i].Group <= upTo) ready.Add(_waiting[i]);
-                else _waiting[kept++] = _waiting[i];
-            }
-            _waiting.RemoveRange(kept, _waiting.Count - kept);
+            Collect(_waiting, upTo, ready);
+            Collect(_redo, upTo, ready);
         }
         foreach (Waiter waiter in ready) waiter.Callback(waiter.State, result);
         ready.Clear();
         _spare = ready;
+    }
+
+    static void Collect(List<Waiter> from, long upTo, List<Waiter> ready)
+    {
+        int kept = 0;
+        for (int i = 0; i < from.Count; i++)
+        {
+            if (from[i].Group <= upTo) ready.Add(from[i]);
+            else from[kept++] = from[i];
+        }
+        from.RemoveRange(kept, from.Count - kept);
     }
 }

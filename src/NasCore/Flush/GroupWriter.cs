@@ -34,6 +34,9 @@ sealed class GroupWriter(VolumeSet volumes, UndoLog log) : IDisposable
     /// <summary>Groups written so far.</summary>
     public long Written { get; private set; }
 
+    /// <summary>Times that REDO was written ahead of its group.</summary>
+    public long AheadWritten { get; private set; }
+
     /// <summary>Phases 2 to 4: the write order of the medium.</summary>
     public void Write(ClosedGroup g)
     {
@@ -52,18 +55,39 @@ sealed class GroupWriter(VolumeSet volumes, UndoLog log) : IDisposable
         root.Device.Flush();
     }
 
-    /// <summary>Writes FIFO buffers from where their group begins.</summary>
+    /// <summary>Writes FIFO buffers from where their group begins, or from what was written ahead.</summary>
     public void WriteFifo(List<FifoBuffer> buffers)
     {
         foreach (FifoBuffer buffer in buffers)
+        {
+            if (buffer.From == HammerConst.BufferBytes) continue;
             volumes.WriteZone2(log.Geometry.ToZone2(buffer.At + buffer.From), buffer.Memory.Span[buffer.From..]);
+        }
     }
 
-    /// <summary>True if the range stays open behind this group; false, for good, when half the FIFO is full.</summary>
+    /// <summary>
+    /// REDO of the open group, and what lies before it, ahead of the group. The FIFO is on the root volume; the records
+    /// carry their data, so no other device has to be flushed.
+    /// </summary>
+    public void WriteAhead(List<FifoPiece> pieces)
+    {
+        foreach (FifoPiece piece in pieces)
+        {
+            volumes.WriteZone2(log.Geometry.ToZone2(piece.Position + piece.From),
+                piece.Memory.Span[piece.From..piece.To]);
+        }
+        volumes.Root.Device.Flush();
+        AheadWritten++;
+    }
+
+    /// <summary>
+    /// True if the range stays open behind this group; false, for good, when it fills so much of the FIFO that the next
+    /// group might not fit. A quarter is the most that a group of ours fills, and its replay about as much.
+    /// </summary>
     bool KeepsReplay(ClosedGroup g)
     {
         if (ReplayFirst < 0) return false;
-        if (log.Geometry.Distance(ReplayFirst, g.Next) <= log.Geometry.Bytes / 2) return true;
+        if (log.Geometry.Distance(ReplayFirst, g.Next) <= log.Geometry.Bytes / 8 * 5) return true;
         ReplayFirst = -1;
         return false;
     }

@@ -31,7 +31,7 @@ namespace NasCore.Flush;
 /// The writable core of an open file system: lock, open group, credits, and the finaliser. Front end, mirror and
 /// maintenance all change the medium through it.
 /// </summary>
-public sealed class WriteCore : IDisposable
+public sealed partial class WriteCore : IDisposable
 {
     readonly VolumeSet _volumes;
     readonly BufferCache _cache;
@@ -179,10 +179,11 @@ public sealed class WriteCore : IDisposable
             if (_stopping) return;
             long openedAt = Volatile.Read(ref _openedAt);
             bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= _interval;
-            if (!due && !_waiters.IsWanted) continue;
             try
             {
-                FlushOnce();
+                // Whoever waits for a group makes it close, and that answers those who wait for REDO as well.
+                if (!_waiters.IsWanted && _waiters.HasRedo) RedoOnce();
+                if (due || _waiters.IsWanted) FlushOnce();
             }
             catch (Exception e)
             {
@@ -193,7 +194,7 @@ public sealed class WriteCore : IDisposable
 
     TimeSpan LoopWait()
     {
-        if (_waiters.IsWanted) return TimeSpan.Zero;
+        if (_waiters.IsWanted || _waiters.HasRedo) return TimeSpan.Zero;
         long openedAt = Volatile.Read(ref _openedAt);
         if (openedAt == 0) return Timeout.InfiniteTimeSpan;
         TimeSpan left = _interval - _time.GetElapsedTime(openedAt);
@@ -206,6 +207,7 @@ public sealed class WriteCore : IDisposable
         // A latched mount has nothing to flush: without this the loop would spin on an unreachable goal.
         _waiters.ForgetGoal();
         Volatile.Write(ref _openedAt, 0);
+        _waiters.AnswerRedo(Errno.Io);
         _waiters.Answer(Errno.Io, long.MaxValue);
     }
 

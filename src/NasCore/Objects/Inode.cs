@@ -50,6 +50,12 @@ public sealed class Inode(int pfsId, long objId)
     public SortedList<long, DirtyBlock>? Blocks;
     /// <summary>The last flush group in which anything of this object changed.</summary>
     public long ChangedGroup;
+    /// <summary>The last flush group in which it changed in a way that REDO cannot repeat.</summary>
+    public long NoRedoGroup;
+    /// <summary>What has changed in the content since it was logged as REDO; made at the first need.</summary>
+    public RedoTrack? Redo;
+    /// <summary>Somebody has called fsync: small writes stay in dirty blocks, so that REDO can carry them.</summary>
+    public bool IsFsynced;
     /// <summary>Made by O_TMPFILE and not linked yet, or unlinked while open: on the orphan list.</summary>
     public bool IsOrphan;
     /// <summary>Made by O_TMPFILE and not linked yet: no view shows any of its records.</summary>

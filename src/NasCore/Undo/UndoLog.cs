@@ -9,13 +9,15 @@ using NasCore.Volumes;
 namespace NasCore.Undo;
 
 /// <summary>A buffer of the FIFO with records of one flush group, to be written from <see cref="From"/> on.</summary>
-public sealed class FifoBuffer(long at, BufferMemory memory, int from)
+public sealed class FifoBuffer(long at, BufferMemory memory, int from, bool formatted = false)
 {
     /// <summary>Position of the first byte in the FIFO.</summary>
     public long At { get; } = at;
     public BufferMemory Memory { get; } = memory;
-    /// <summary>Bytes before this one belong to earlier groups and are on the medium.</summary>
-    public int From { get; } = from;
+    /// <summary>Bytes before this one are on the medium: of earlier groups, or written ahead with REDO.</summary>
+    public int From { get; set; } = from;
+    /// <summary>What lies behind the records is on the medium, too, as DUMMYs that do not continue them.</summary>
+    public bool Formatted { get; set; } = formatted;
 }
 
 /// <summary>
@@ -23,7 +25,7 @@ public sealed class FifoBuffer(long at, BufferMemory memory, int from)
 /// with a sequenced record; a buffer just entered is filled with DUMMYs of another sequence first, so that nothing
 /// of an earlier lap, or of a lost group, can continue ours. Groups end on a boundary of 4 KiB (architecture W6).
 /// </summary>
-public sealed class UndoLog
+public sealed partial class UndoLog
 {
     const int Sector = HammerConst.FifoSectorBytes;
     const int PhysicalBlockBytes = 4096;
@@ -44,6 +46,7 @@ public sealed class UndoLog
         _version = volumes.Version;
         Position = position;
         GroupStart = position;
+        _writtenTo = position;
         Seq = seq;
     }
 
@@ -117,12 +120,14 @@ public sealed class UndoLog
         List<FifoBuffer> closed = _buffers;
         _buffers = [];
         GroupStart = Position;
+        _writtenTo = Position;
+        RedoBytes = 0;
         int at = (int)(Position % HammerConst.BufferBytes);
         if (closed.Count > 0 && at != 0)
         {
             BufferMemory copy = _pool.Take();
             closed[^1].Memory.Span.CopyTo(copy.Span);
-            _buffers.Add(new FifoBuffer(Position - at, copy, at));
+            _buffers.Add(new FifoBuffer(Position - at, copy, at, formatted: true));
             _carried = true;
         }
         return closed;

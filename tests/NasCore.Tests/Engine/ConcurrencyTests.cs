@@ -46,7 +46,7 @@ public sealed class ConcurrencyTests : RuleTestBase
         MountedTree.AssertSound($"seed {seed}", made.Device);
     }
 
-    static Thread Start(ConcurrentQueue<Exception> errors, Action work)
+    internal static Thread Start(ConcurrentQueue<Exception> errors, Action work)
     {
         var thread = new Thread(() =>
         {
@@ -64,7 +64,7 @@ public sealed class ConcurrencyTests : RuleTestBase
     }
 
     /// <summary>As a FUSE worker does: what needs a flush is parked, and done again when told.</summary>
-    static Errno Parked(HammerFs fs, Func<Errno> operation)
+    internal static Errno Parked(HammerFs fs, Func<Errno> operation)
     {
         while (true)
         {

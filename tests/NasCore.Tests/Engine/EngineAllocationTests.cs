@@ -69,6 +69,35 @@ public sealed class EngineAllocationTests : RuleTestBase
     }
 
     [Fact]
+    public void Fsync_by_redo_allocates_nothing()
+    {
+        using EngineDriver driver = Small();
+        HammerFs fs = driver.Fs;
+        byte[] one = new byte[1];
+        for (long at = 0; at < driver.Device.Length; at += 65536)
+        {
+            driver.Device.Read(at, one);
+            driver.Device.Write(at, one);
+        }
+        Vnode file = File(fs, "f", Bytes(20_000, 1));
+        Good(fs.Open(file));
+        Sync(fs);
+        byte[] piece = Bytes(1000, 2);
+        int answered = 0;
+        DurableCallback callback = (_, e) => answered += e.IsError ? 0 : 1;
+        double bytes = PerCall(() =>
+        {
+            Good(fs.Write(file, 5000, piece, false, false, out _));
+            fs.WhenSynced(file, callback, null);
+            fs.Core.RedoOnce();
+        }, 100);
+        Assert.Equal(200, answered);
+        Assert.Equal(200, fs.Core.RedoFlushes);
+        // A buffer of the FIFO is an object of some words; there is one for several calls.
+        Assert.True(bytes < 64, $"{bytes} bytes an fsync");
+    }
+
+    [Fact]
     public void Writes_of_whole_blocks_allocate_nothing_but_the_growth_of_tables()
     {
         using EngineDriver driver = Small(megabytes: 192);

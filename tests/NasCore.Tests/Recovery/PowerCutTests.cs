@@ -91,6 +91,12 @@ public sealed class PowerCutTests
     static MemoryBlockDevice Copy(OverlayBlockDevice device)
     {
         var copy = new MemoryBlockDevice(device.Length);
+        CopyTo(device, copy);
+        return copy;
+    }
+
+    internal static void CopyTo(OverlayBlockDevice device, MemoryBlockDevice copy)
+    {
         byte[] chunk = new byte[65536];
         for (long at = 0; at < device.Length; at += chunk.Length)
         {
@@ -98,7 +104,6 @@ public sealed class PowerCutTests
             device.Read(at, chunk.AsSpan(0, n));
             if (chunk.AsSpan(0, n).ContainsAnyExcept((byte)0)) copy.Write(at, chunk.AsSpan(0, n));
         }
-        return copy;
     }
 
     /// <summary>The trees that may be there: the last one promised, or one whose group was being written.</summary>

@@ -240,7 +240,10 @@ public sealed partial class FuseDispatcher
         Errno error = _nodes.Resolve(head.NodeId, out Vnode vnode, out bool isLink);
         if (error.IsError) return error;
         if (isLink || !vnode.IsLive) return Errno.None;
-        return WhenDurable(_fs.GroupOf(vnode), transport, head.Unique, ref reply);
+        if (_fs.GroupOf(vnode) <= _fs.DurableGroup) return Errno.None;
+        reply.Silent = true;
+        _fs.WhenSynced(vnode, DurableReply.Send, new DurableReply(transport, head.Unique));
+        return Errno.None;
     }
 
     Errno SyncFs(IFuseTransport transport, in FuseInHeader head, ref ReplyWriter reply) =>
