@@ -49,5 +49,6 @@ public static class Campaigns
         new PowerMirror(),
         new PowerFull(),
         new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),
+        new Exerciser.FileExerciser(),
     ];
 }
