@@ -50,5 +50,7 @@ public static class Campaigns
         new PowerFull(),
         new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),
         new Exerciser.FileExerciser(),
+        new Exerciser.MountExerciser(),
+        new Exerciser.MetadataStorm(),
     ];
 }

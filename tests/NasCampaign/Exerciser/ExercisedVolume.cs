@@ -70,7 +70,8 @@ sealed class ExercisedVolume : IDisposable
         using OracleVolume oracle = OracleVolume.Open([new DelegateOracleDevice(_device.Length, _device.Read)]);
         // Without history a crash may leave the deleted versions of the last group, but not what they referred to.
         string[] seen = [.. oracle.Verify().Select(f => f.ToString()!)
-            .Where(f => !_options.NoHistory || !f.StartsWith("nlinks at create_tid", StringComparison.Ordinal)).Take(10)];
+            .Where(f => !_options.NoHistory || !f.StartsWith("nlinks at create_tid", StringComparison.Ordinal))
+            .Take(10)];
         if (seen.Length > 0)
             throw new CampaignFinding("the independent reader finds damage", where, string.Join("\n  ", seen));
     }
