@@ -181,8 +181,7 @@ public sealed partial class HammerFs
                 i++;
             }
             ReadOnlySpan<byte> bytes = arg.Source[(int)(start - arg.Offset)..(int)(at - arg.Offset)];
-            _volumes.WriteZone2(arg.Extents[first], bytes);
-            if (bytes.Length >= 256 * 1024) _volumes.StartWriteback(arg.Extents[first], bytes.Length);
+            _volumes.WriteExtents(arg.Extents[first], bytes);
         }
     }
 

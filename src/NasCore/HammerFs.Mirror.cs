@@ -185,7 +185,7 @@ public sealed partial class HammerFs
         {
             try
             {
-                fs._volumes.WriteZone2(off, data);
+                fs._volumes.WriteExtents(off, data);
             }
             catch (IOException e)
             {

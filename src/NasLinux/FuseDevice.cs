@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics;
 using System.IO;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -73,6 +74,25 @@ public sealed unsafe class FuseDevice : IDisposable
             if (error == ENoDev) return 0;
             throw LinuxError.Exception("reading from the FUSE device", error);
         }
+    }
+
+    /// <summary>
+    /// Looks for a request without sleeping, for at most so many microseconds; true if there is one (which another
+    /// thread may take) or the end has come.
+    /// </summary>
+    public bool Poll(int microseconds)
+    {
+        const short pollIn = 1;
+        int fd = Fd;
+        if (fd < 0) return true;
+        var ask = new PollFd { Fd = fd, Events = pollIn };
+        long end = Stopwatch.GetTimestamp() + microseconds * (Stopwatch.Frequency / 1_000_000);
+        do
+        {
+            if (Libc.Poll(&ask, 1, 0) != 0) return true;
+        }
+        while (Stopwatch.GetTimestamp() < end);
+        return false;
     }
 
     /// <summary>

@@ -15,6 +15,9 @@ static unsafe partial class Libc
     [LibraryImport(Lib, EntryPoint = "ioctl", SetLastError = true)]
     internal static partial int Ioctl(SafeFileHandle fd, nuint request, void* argument);
 
+    [LibraryImport(Lib, EntryPoint = "poll", SetLastError = true)]
+    internal static partial int Poll(PollFd* fds, nuint count, int milliseconds);
+
     [LibraryImport(Lib, EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Mount(string source, string target, string type, nuint flags, string data);
 
@@ -38,4 +41,11 @@ static unsafe partial class Libc
 
     [LibraryImport(Lib, EntryPoint = "socketpair", SetLastError = true)]
     internal static partial int SocketPair(int domain, int type, int protocol, int* pair);
+}
+
+/// <summary>struct pollfd.</summary>
+struct PollFd
+{
+    internal int Fd;
+    internal short Events, Revents;
 }

@@ -13,6 +13,7 @@ public sealed unsafe class LinuxFile : IDisposable
     const int ORdOnly = 0, ORdWr = 2, OExcl = 0x80, OCloExec = 0x80000;
     const int LockEx = 2, LockSh = 1, LockNb = 4;
     const nuint BlkGetSize64 = 0x80081272, BlkSszGet = 0x1268, BlkDiscard = 0x1277;
+    const int PageBytes = 4096;
     const int EIntr = 4, ENoTty = 25, EInval = 22;
 
     int _fd;
@@ -42,6 +43,22 @@ public sealed unsafe class LinuxFile : IDisposable
             throw LinuxError.Exception($"cannot lock {path}: another process is using it", error);
         }
         return new LinuxFile(fd, path);
+    }
+
+    /// <summary>
+    /// The same file opened again for direct I/O, if a page of it can be read that way; null where the file system
+    /// below cannot.
+    /// </summary>
+    public LinuxFile? TryOpenDirect()
+    {
+        int fd = Libc.Open($"/proc/self/fd/{_fd}", ORdWr | OCloExec | OpenFlags.Direct, 0);
+        if (fd < 0) return null;
+        using var page = new NativeSlab(PageBytes);
+        nint n;
+        fixed (byte* p = page.Span(0, PageBytes)) n = Libc.PRead(fd, p, PageBytes, 0);
+        if (n == PageBytes) return new LinuxFile(fd, Path);
+        _ = Libc.Close(fd);
+        return null;
     }
 
     /// <summary>Bytes of a regular file or block device.</summary>

@@ -41,6 +41,7 @@ sealed class GroupWriter(VolumeSet volumes, UndoLog log) : IDisposable
     public void Write(ClosedGroup g)
     {
         Volume root = volumes.Root;
+        volumes.DrainExtents();
         WriteBuffers(g.Data);
         WriteFifo(g.Fifo);
         volumes.FlushAll();

@@ -1,16 +1,19 @@
 using System;
 using System.IO;
+using NasCore.Primitives;
 using NasLinux;
 
 namespace NasCore.Io;
 
 /// <summary>
-/// A block device or image file. Buffered I/O with fdatasync as the flush: file data are cached by the kernel only
-/// once above us or below us as it sees fit, and every error of a flush is reported (docs/decisions).
+/// A block device or image file. Buffered I/O with fdatasync as the flush, every error of which is reported; extents of
+/// file data are written past the kernel's cache where the file system below allows it (decisions 0006 and 0012).
 /// </summary>
 public sealed class FileBlockDevice : IBlockDevice
 {
     readonly LinuxFile _file;
+    /// <summary>The same file opened for direct I/O, or null.</summary>
+    readonly LinuxFile? _direct;
 
     FileBlockDevice(LinuxFile file, bool readOnly)
     {
@@ -18,6 +21,25 @@ public sealed class FileBlockDevice : IBlockDevice
         IsReadOnly = readOnly;
         Length = file.DeviceLength();
         LogicalBlockBytes = file.LogicalBlockBytes();
+        // With larger pages an extent shares one with its neighbours, which may be in the cache.
+        if (!readOnly && Environment.SystemPageSize <= HammerConst.BufferBytes
+            && LogicalBlockBytes <= DirectAlignBytes) _direct = file.TryOpenDirect();
+    }
+
+    /// <summary>Alignment of direct transfers: offsets, lengths, memory.</summary>
+    public const int DirectAlignBytes = 4096;
+
+    public bool HasDirectWrite => _direct is not null;
+
+    public void WriteDirect(long offset, ReadOnlySpan<byte> source)
+    {
+        if (_direct is null)
+        {
+            Write(offset, source);
+            return;
+        }
+        CheckRange(offset, source.Length);
+        _direct.WriteAt(offset, source);
     }
 
     public string Name => _file.Path;
@@ -74,7 +96,11 @@ public sealed class FileBlockDevice : IBlockDevice
     /// <summary>Drops what the kernel has cached of this device (its clean pages), for cold measurements.</summary>
     public void DropCache() => _file.DropCache();
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _direct?.Dispose();
+        _file.Dispose();
+    }
 
     void CheckRange(long offset, long length)
     {

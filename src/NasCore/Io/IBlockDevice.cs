@@ -26,4 +26,12 @@ public interface IBlockDevice : IDisposable
     /// <summary>Hint that earlier writes of the range may start towards the medium now; allowed to do
     /// nothing.</summary>
     void StartWriteback(long offset, long length);
+    /// <summary>True if <see cref="WriteDirect"/> goes past the kernel's cache, and is worth a thread of its
+    /// own.</summary>
+    bool HasDirectWrite => false;
+    /// <summary>
+    /// As <see cref="Write"/>; offset, length and memory are multiples of 4096. Bytes are read back by
+    /// <see cref="Read"/>, too, and made durable by <see cref="Flush"/>.
+    /// </summary>
+    void WriteDirect(long offset, ReadOnlySpan<byte> source) => Write(offset, source);
 }

@@ -28,6 +28,10 @@ public sealed class Volume
     /// <summary>Bytes of zone 2 that belong to whole big-blocks.</summary>
     public long UsableBytes => (Header.BufEnd - Header.BufBeg) & ~(long)(HammerConst.BigBlockBytes - 1);
 
+    /// <summary>True if bytes at this place may be written past the kernel's cache, without sharing a page.</summary>
+    public bool TakesDirect(long at, int bytes) =>
+        Device.HasDirectWrite && ((at | (long)bytes) & (HammerConst.BufferBytes - 1)) == 0;
+
     /// <summary>Reads and checks a header (on-disk-format 2.1, Appendix C).</summary>
     public static Volume Load(IBlockDevice device)
     {

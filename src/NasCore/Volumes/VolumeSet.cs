@@ -103,6 +103,7 @@ public sealed class VolumeSet : IBufferStore, IDisposable
     public void ReadZone2(HammerOff off, Span<byte> destination)
     {
         Volume volume = Locate(off, destination.Length, out long at);
+        _extents.WaitFor(volume.Device, at, destination.Length);
         volume.Device.Read(at, destination);
         BytesRead += destination.Length;
     }
@@ -110,16 +111,35 @@ public sealed class VolumeSet : IBufferStore, IDisposable
     public void WriteZone2(HammerOff off, ReadOnlySpan<byte> source)
     {
         Volume volume = Locate(off, source.Length, out long at);
+        _extents.WaitFor(volume.Device, at, source.Length);
         volume.Device.Write(at, source);
         BytesWritten += source.Length;
     }
 
-    /// <summary>Lets the device start on earlier writes of a range.</summary>
-    public void StartWriteback(HammerOff off, int bytes)
+    /// <summary>
+    /// Writes file data of whole extents: in the background where the device can, see <see cref="ExtentWriter"/>; they
+    /// are on the device after <see cref="DrainExtents"/>.
+    /// </summary>
+    public void WriteExtents(HammerOff off, ReadOnlySpan<byte> source)
     {
-        Volume volume = Locate(off, bytes, out long at);
-        volume.Device.StartWriteback(at, bytes);
+        Volume volume = Locate(off, source.Length, out long at);
+        if (volume.TakesDirect(at, source.Length)) _extents.Submit(volume.Device, at, source);
+        else WriteBuffered(volume, at, source);
+        BytesWritten += source.Length;
     }
+
+    void WriteBuffered(Volume volume, long at, ReadOnlySpan<byte> source)
+    {
+        _extents.WaitFor(volume.Device, at, source.Length);
+        volume.Device.Write(at, source);
+        if (source.Length >= 256 * 1024) volume.Device.StartWriteback(at, source.Length);
+    }
+
+    /// <summary>Waits for extents on their way; <see cref="System.IO.IOException"/> if one could not be
+    /// written.</summary>
+    public void DrainExtents() => _extents.Drain();
+
+    readonly ExtentWriter _extents = new();
 
     /// <summary>Device and byte of an address (on-disk-format 1.3); checks volume and bounds.</summary>
     public Volume Locate(HammerOff off, int bytes, out long deviceOffset)
@@ -143,6 +163,7 @@ public sealed class VolumeSet : IBufferStore, IDisposable
 
     public void Dispose()
     {
+        _extents.Dispose();
         foreach (Volume v in _all) v.Device.Dispose();
     }
 }

@@ -12,6 +12,11 @@ public interface IFuseTransport : IDisposable
     int Receive(Span<byte> buffer);
 
     /// <summary>
+    /// Looks for a request for a moment without sleeping; false, at once, where that cannot be done.
+    /// </summary>
+    bool Poll(int microseconds) => false;
+
+    /// <summary>
     /// Sends one whole reply or notification. False if the other side no longer wants it: what the reply promised
     /// (a node, an open file) must be taken back.
     /// </summary>

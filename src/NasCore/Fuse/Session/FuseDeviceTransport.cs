@@ -11,6 +11,8 @@ public sealed class FuseDeviceTransport(FuseDevice device) : IFuseTransport
 
     public int Receive(Span<byte> buffer) => device.Receive(buffer);
 
+    public bool Poll(int microseconds) => device.Poll(microseconds);
+
     public bool Send(ReadOnlySpan<byte> message) => device.Send(message) == 0;
 
     public void Dispose() => device.Dispose();

@@ -31,6 +31,7 @@ public sealed class FuseSession : IDisposable
     readonly FuseDispatcher _dispatcher;
     readonly RequestBuffers _buffers;
     readonly ParkingLot _parking;
+    readonly RequestWatch _watch = new();
     readonly List<Thread> _workers = [];
     readonly Action<string> _log;
     readonly FuseNotifier _notifier;
@@ -106,6 +107,7 @@ public sealed class FuseSession : IDisposable
         {
             while (true)
             {
+                _watch.Await(transport);
                 int bytes = transport.Receive(request.Span(0, _buffers.Bytes));
                 if (bytes == 0) break;
                 if (!_dispatcher.Handle(transport, request.Span(0, bytes), reply.Span(0, (int)reply.Length)))
