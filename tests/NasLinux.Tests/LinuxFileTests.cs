@@ -78,4 +78,36 @@ public sealed class LinuxFileTests : IDisposable
         Assert.All(found, b => Assert.Equal(0, b));
         Assert.Equal(100_000, file.DeviceLength());
     }
+
+    [Fact]
+    public void Direct_and_buffered_transfers_of_one_file_see_each_others_bytes()
+    {
+        using LinuxFile file = LinuxFile.Open(_path, readOnly: false, exclusive: false);
+        using LinuxFile? direct = file.TryOpenDirect();
+        // A file system that has no direct I/O is asked for none.
+        if (direct is null)
+        {
+            Assert.Contains("tmpfs", File.ReadAllText("/proc/mounts"), StringComparison.Ordinal);
+            return;
+        }
+        using var slab = new NativeSlab(65536);
+        Span<byte> bytes = slab.Span(0, 65536);
+        byte[] found = new byte[65536];
+        for (int round = 0; round < 50; round++)
+        {
+            file.ReadAt(0, found);
+            bytes.Fill((byte)(round + 1));
+            direct.WriteAt(16384, bytes[..32768]);
+            file.ReadAt(0, found);
+            Assert.Equal((byte)(round + 1), found[16384]);
+            Assert.Equal((byte)(round + 1), found[16384 + 32767]);
+            byte[] beside = [(byte)~round];
+            file.WriteAt(16383, beside);
+            file.WriteAt(49152, beside);
+            direct.ReadAt(0, bytes);
+            Assert.Equal((byte)~round, bytes[16383]);
+            Assert.Equal((byte)~round, bytes[49152]);
+            Assert.Equal((byte)(round + 1), bytes[16384]);
+        }
+    }
 }

@@ -18,8 +18,8 @@ namespace NasCore.Volumes;
 // What this rests on:
 //  - An extent is written once and never overwritten (W2), so nothing has to be ordered, except when space comes back
 //    within one group: any other transfer to or from the same bytes waits for the slot first.
-//  - A flush group waits with Drain before its first device flush. A slot that could not be written fails that call, and
-//    with it the group and the mount: a record must never become durable whose data are not on the medium.
+//  - A flush group waits with Drain before its first device flush. A slot that could not be written fails that call,
+//    and with it the group and the mount: a record must never become durable whose data are not on the medium.
 //  - Direct and buffered transfers of one device never share a page: extents are multiples of 16 KiB, at multiples of
 //    16 KiB, and devices on machines with larger pages offer no direct writes.
 
