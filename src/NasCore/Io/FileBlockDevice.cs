@@ -7,7 +7,7 @@ namespace NasCore.Io;
 
 /// <summary>
 /// A block device or image file. Buffered I/O with fdatasync as the flush, every error of which is reported; extents of
-/// file data are written past the kernel's cache where the file system below allows it (decisions 0006 and 0012).
+/// file data are written past the kernel's cache where the file system below allows it (decisions 0006 and 0013).
 /// </summary>
 public sealed class FileBlockDevice : IBlockDevice
 {

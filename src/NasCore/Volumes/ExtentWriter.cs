@@ -3,12 +3,11 @@ using System.Collections.Generic;
 using System.IO;
 using System.Threading;
 using NasCore.Io;
-using NasCore.Primitives;
 using NasLinux;
 
 namespace NasCore.Volumes;
 
-// File data on their way to the device (decision 0012)
+// File data on their way to the device (decision 0013)
 //
 // Writing through the page cache of a block device costs more than the disk does: a page is made for each 4 KiB, which
 // nobody will read there, and is carried out later. Direct I/O does without, but is as slow as the disk for the one

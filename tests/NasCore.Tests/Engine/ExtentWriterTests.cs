@@ -9,7 +9,7 @@ using Xunit;
 
 namespace NasCore.Tests.Engine;
 
-/// <summary>Extents on their way to the device (decision 0012), alone and under the engine.</summary>
+/// <summary>Extents on their way to the device (decision 0013), alone and under the engine.</summary>
 public sealed class ExtentWriterTests : IDisposable
 {
     const int Block = HammerConst.BufferBytes;
