@@ -2,7 +2,7 @@
 
 export DEMO_DIR
 
-.PHONY: build test demo bench soak fuzz structure clean
+.PHONY: build test demo bench soak fuzz mutate structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
@@ -21,6 +21,9 @@ soak:                   ## campaigns: power cuts, faults, exercisers, fuzzing: m
 
 fuzz:                   ## the fuzzing campaigns, until interrupted
 	@scripts/soak.sh --only 'fuzz-*'
+
+mutate:                 ## breaks the engine step by step and sees whether the campaigns notice
+	@scripts/mutate-engine.sh
 
 structure:              ## docs/structure.svg: which project and folder uses which, drawn from the code
 	@scripts/structure.sh

@@ -20,6 +20,8 @@ public sealed record CampaignOptions
     public CampaignState? State { get; init; }
     /// <summary>Findings of one campaign after which it is left alone.</summary>
     public int FindingsMax { get; init; } = 5;
+    /// <summary>The first finding ends the run.</summary>
+    public bool StopAtFinding { get; init; }
     public required TimeProvider Time { get; init; }
     /// <summary>Lines for the one who watches.</summary>
     public required Action<string> Print { get; init; }
@@ -68,6 +70,7 @@ public sealed class CampaignRunner
                 more = true;
                 if (RunRound(campaign)) continue;
                 findings++;
+                if (_options.StopAtFinding) return findings;
                 failed[campaign.Name] = failed.GetValueOrDefault(campaign.Name) + 1;
             }
         }

@@ -11,13 +11,14 @@ static class Program
 {
     const string Usage = """
         usage: NasSoak [--seconds N] [--seed S] [--only GLOB] [--rounds N] [--resume FILE] [--commit TEXT] [--smoke]
-                       [--list]
+                       [--first] [--list]
           --seconds N    ends after so long (default: endless, unless --rounds is given)
           --seed S       seed of each campaign's first round (default 1); round r has S + r
           --only GLOB    campaigns by name, with * and ?
           --rounds N     rounds of each campaign
           --resume FILE  goes on where FILE says, and keeps the state there
           --commit TEXT  for the summary
+          --first        the first finding ends the run
           --smoke        rounds as short as in make test
           --list         the names
         It ends with 1 if something was found, and with 2 if it was called wrongly.
@@ -43,6 +44,7 @@ static class Program
                     case "--rounds": options = options with { Rounds = checked((long)Number()) }; break;
                     case "--resume": resume = Value(); break;
                     case "--commit": commit = Value(); break;
+                    case "--first": options = options with { StopAtFinding = true }; break;
                     case "--smoke": options = options with { IsSmoke = true }; break;
                     case "--list":
                         foreach (ICampaign campaign in Campaigns.All) Console.WriteLine(campaign.Name);

@@ -110,6 +110,19 @@ public sealed class PowerCutter(IReadOnlyList<PowerEvent> events, DiskImage star
         return image;
     }
 
+    /// <summary>
+    /// A disk with physical blocks of 4096 bytes reads and rewrites the whole block for a part of it: when the power
+    /// goes in the middle, the sectors beside the part are lost.
+    /// </summary>
+    static void Shear(DiskImage image, long at, int bytes)
+    {
+        Span<byte> garbage = stackalloc byte[4096];
+        garbage.Fill(0xE5);
+        long block = at / 4096 * 4096;
+        image.Write(block, garbage[..(int)(at - block)]);
+        image.Write(at + bytes, garbage[..(int)(block + 4096 - at - bytes)]);
+    }
+
     static void Tear(DiskImage image, PowerEvent write, int unit, int percent, Random random)
     {
         ReadOnlySpan<byte> bytes = write.Bytes;
@@ -119,6 +132,7 @@ public sealed class PowerCutter(IReadOnlyList<PowerEvent> events, DiskImage star
         {
             int n = (int)Math.Min(bytes.Length, unit - at % unit);
             if (whole ? kept : random.Next(100) < percent) image.Write(at, bytes[..n]);
+            else if (unit == 4096 && n < unit && random.Next(2) == 0) Shear(image, at, n);
             at += n;
             bytes = bytes[n..];
         }
