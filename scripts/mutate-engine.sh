@@ -18,7 +18,8 @@ trap 'rm -rf --one-file-system "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
 soak=tests/NasSoak/bin/Release/net10.0
 tests=tests/NasCore.Tests/bin/Release/net10.0
-fast=(-c Release -v q --nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false)
+fast=(-c Release -v q --nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false
+    "-p:UseSharedCompilation=${MUTATE_SHARED:-false}")
 # The oracle and the rules come after the campaigns: what a sum protects from is not a power cut.
 second_line=(--filter-class '*Recovery*' --filter-class '*Check*' --filter-class '*DamagedVolume*'
     --filter-class '*Evil*' --filter-class '*Fuzz*' --filter-class '*Mirror*' --filter-class '*ReviewTests*')
