@@ -122,14 +122,19 @@ public static class ModelDriver
 
     static Errno Set(HammerFs fs, Vnode vnode, AttrRequest request) => fs.SetAttr(vnode, in request, s_root, out _);
 
-    /// <summary>fsync of a file or folder: waits for what the FUSE dispatcher waits for, and for no more.</summary>
-    public static void Fsync(HammerFs fs, Vnode vnode)
+    /// <summary>
+    /// fsync of a file or folder: asks as the FUSE dispatcher does, and lets the flusher do what it would do, no more.
+    /// </summary>
+    public static Errno Fsync(HammerFs fs, Vnode vnode)
     {
-        long group = fs.GroupOf(vnode);
-        for (int i = 0; fs.DurableGroup < group; i++)
+        Errno? answer = null;
+        fs.WhenSynced(vnode, (_, e) => answer = e, null);
+        if (answer is null) fs.Core.RedoOnce();
+        for (int i = 0; answer is null; i++)
         {
-            if (i > 1000) throw new CampaignFinding($"group {group} of {vnode} never becomes durable");
+            if (i > 1000) throw new CampaignFinding($"fsync of {vnode} is never answered");
             fs.Core.FlushOnce();
         }
+        return answer.Value;
     }
 }

@@ -87,7 +87,9 @@ public sealed class CrashRun : IDisposable
     public List<string> Script { get; } = [];
     /// <summary>Operations done.</summary>
     public int Operations { get; private set; }
-    public IReadOnlyList<Vnode> OpenFiles => _open;
+    /// <summary>Times that fsync was served by REDO.</summary>
+    public long RedoFlushes => _redoFlushes + Fs.Core.RedoFlushes;
+    long _redoFlushes;
 
     void Keep(int begun, string what)
     {
@@ -159,11 +161,24 @@ public sealed class CrashRun : IDisposable
     {
         Script.Add("fsync " + what);
         int begun = Log.Count;
-        ModelDriver.Fsync(Fs, vnode);
+        Errno e = ModelDriver.Fsync(Fs, vnode);
+        if (e.IsError) throw new CampaignFinding("fsync fails", what, $"{e}");
         Acks.Add(new Acknowledgement(vnode.ObjId, States.Count - 1, begun, Log.Count, 0, null));
     }
 
     public void Opened(Vnode vnode) => _open.Add(vnode);
+
+    /// <summary>Opens every file that there is, as programs have theirs open.</summary>
+    public void OpenAll()
+    {
+        Script.Add("open all");
+        foreach (TreeEntry e in States[^1].Tree.Entries.Values)
+        {
+            var vnode = new Vnode(0, Tid.Max, e.Ino);
+            if (e.Type != ObjType.RegFile || _open.Contains(vnode) || Fs.Open(vnode).IsError) continue;
+            _open.Add(vnode);
+        }
+    }
 
     public void CloseFiles()
     {
@@ -177,6 +192,7 @@ public sealed class CrashRun : IDisposable
         CloseFiles();
         Script.Add("remount");
         int begun = Log.Count;
+        _redoFlushes += Fs.Core.RedoFlushes;
         Fs.Dispose();
         Acks.Add(new Acknowledgement(0, States.Count - 1, begun, Log.Count, 0, null));
         Fs = Volume.Mount(Log, _time);

@@ -49,12 +49,15 @@ public sealed class PowerEnumerated : ICampaign
             int which = (int)(OpsContent.Mix((ulong)at) % (ulong)s_volumes.Length);
             (DiskImage image, ModelTree model) = s_starts.Value[which];
             using var run = new CrashRun(s_volumes[which], image, model);
+            // What is open may be fsynced by REDO; what is not needs a group.
+            if (c.Random.Next(3) > 0) run.OpenAll();
             Do(run, steps[first / follows], (Follow)(first % follows));
             if (second >= 0) Do(run, steps[second / follows], (Follow)(second % follows));
             run.CloseFiles();
             run.Sync(keepPast: true);
             c.Count("sequences");
             c.Count("operations", run.Operations);
+            c.Count("fsyncs by REDO", run.RedoFlushes);
             new CrashTrial(c, run).CutEverywhere(kindsEach: c.IsSmoke ? 1 : 5);
         }
     }

@@ -55,7 +55,7 @@ public sealed class PowerFull : ICampaign
             Errno e = Repeat(fs, () => fs.Create(fs.Root, FileName(i), ObjType.RegFile, 0x1A4, 0, 0, s_root, out file,
                 out _));
             int done = 0;
-            byte[] content = OpsContent.Bytes(true, (ulong)i, 0, random.Next(100_000, 900_000));
+            byte[] content = OpsContent.Bytes(true, (ulong)i, 0, random.Next(200_000, 1_500_000));
             if (!e.IsError) e = Repeat(fs, () => ModelDriver.Write(fs, file, 0, content, ref done));
             if (e == Errno.NoSpc)
             {

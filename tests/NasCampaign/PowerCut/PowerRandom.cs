@@ -34,6 +34,7 @@ public sealed class PowerRandom : ICampaign
         run.CloseFiles();
         run.Sync(keepPast: true);
         c.Count("operations", run.Operations);
+        c.Count("fsyncs by REDO", run.RedoFlushes);
         c.Count("workloads");
         new CrashTrial(c, run).CutEverywhere(c.IsSmoke ? 1 : 3, everyEvent: c.IsSmoke ? 1 + run.Log.Count / 40 : 1);
     }
@@ -65,6 +66,8 @@ public sealed class PowerRandom : ICampaign
                 case 3: Truncations(); break;
                 case 4: Attribute(); break;
                 case 5 or 6: FsyncSomething(); break;
+                case 10: run.OpenAll(); break;
+                case 11 or 12: Append(); break;
                 case 7: run.Sync(keepPast: random.Next(3) == 0); break;
                 case 8 when random.Next(8) == 0: run.Remount(); break;
                 case 9: Save(); break;
@@ -84,6 +87,22 @@ public sealed class PowerRandom : ICampaign
             if (PickFile() is not { } path) return;
             if (random.Next(3) == 0) path = path.LastIndexOf('/') is > 0 and int slash ? path[..slash] : "/";
             run.Fsync(path);
+        }
+
+        /// <summary>A log that is fsynced after each line: what REDO is for.</summary>
+        void Append()
+        {
+            if (PickFile() is not { } path || run.Model!.Tree.Find(path) is not { } node) return;
+            for (int i = random.Next(1, 4); i > 0; i--)
+            {
+                run.Do(new ModelOp(random.Next(5) > 0 ? OpKind.Write : OpKind.Truncate)
+                {
+                    Path = path, Offset = node.Content.Size, Seed = (ulong)random.Next(1 << 20),
+                    Length = random.Next(1, 5000),
+                });
+                run.Fsync(path);
+                node = run.Model.Tree.Find(path)!;
+            }
         }
 
         /// <summary>How editors and databases save: create, write, fsync, rename over the old one.</summary>
