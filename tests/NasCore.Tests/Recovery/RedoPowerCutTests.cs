@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Linq;
 using NasCore.Io;
 using NasCore.Primitives;
-using NasCore.Tests.Engine;
 using NasTesting.Model;
 using Xunit;
 
