@@ -10,10 +10,13 @@
 #        bench-work.pl delete DIR
 #        bench-work.pl random DIR READS SEED          4 KiB at random places of the files, one at a time, none twice
 #        bench-work.pl change DIR FILES SEED          writes 4 KiB over the start of some of the files of create
+#        bench-work.pl append DIR PROCESSES TIMES     each process: 4 KiB behind its own file, fsync, again
+#        bench-work.pl save DIR TIMES                 create, 4 KiB, fsync, rename over the one before
 use strict;
 use warnings;
 use Fcntl qw(:DEFAULT :mode);
 use IO::Handle;
+use POSIX ();
 use Time::HiRes qw(time);
 
 my ($verb, $place, @more) = @ARGV;
@@ -175,7 +178,53 @@ sub do_change {
     }
 }
 
+# The files are made and durable before the clock starts; so are the processes.
+sub do_append {
+    my ($processes, $times) = @more;
+    my $data = noise(4096);
+    my @files;
+    for my $i (1 .. $processes) {
+        sysopen(my $file, "$place/a$i", O_WRONLY | O_CREAT | O_APPEND) or die "$place/a$i: $!";
+        $file->sync or die "fsync: $!";
+        push @files, $file;
+    }
+    pipe(my $wait, my $go) or die "pipe: $!";
+    my @children;
+    for my $file (@files) {
+        my $child = fork // die "fork: $!";
+        if ($child) { push @children, $child; next; }
+        close($go);
+        sysread($wait, my $nothing, 1);
+        for (1 .. $times) {
+            put($file, $data);
+            $file->sync or die "fsync: $!";
+        }
+        POSIX::_exit(0);
+    }
+    close($wait);
+    $start = time;
+    close($go);
+    for my $child (@children) {
+        waitpid($child, 0);
+        die "a process failed" if $?;
+    }
+}
+
+sub do_save {
+    my ($times) = @more;
+    my $data = noise(4096);
+    $start = time;
+    for my $i (1 .. $times) {
+        sysopen(my $file, "$place/doc.new", O_WRONLY | O_CREAT | O_EXCL) or die "$place/doc.new: $!";
+        put($file, $data);
+        $file->sync or die "fsync: $!";
+        close($file) or die "close: $!";
+        rename("$place/doc.new", "$place/doc") or die "rename: $!";
+    }
+}
+
 my %verbs = (
+    append => \&do_append, save => \&do_save,
     write => \&do_write, read => \&do_read, create => \&do_create, touch => \&do_touch, walk => \&do_walk,
     delete => \&do_delete, random => \&do_random, change => \&do_change,
 );

@@ -4,7 +4,8 @@
 #
 # usage: scripts/bench.sh               (or make bench)
 #
-# BENCH="write read"    only these lines: write read random16 random64 create walk delete mirror increment mount memory
+# BENCH="write read"    only these lines: write read random16 random64 create walk delete append
+#                       save fsyncers mirror increment mount memory
 # BENCH_RUNS=N          alternating runs (default 5)
 # BENCH_PEERS="ext4"    only these neighbours: ext4 btrfs ntfs-3g fuse2fs
 # BENCH_SCALE=N         divides all counts and sizes, for a trial of the script (default 1; figures mean nothing then)
@@ -17,7 +18,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-all_lines="write read random16 random64 create walk delete mirror increment mount memory"
+all_lines="write read random16 random64 create walk delete append save fsyncers mirror increment mount memory"
 lines=${BENCH:-$all_lines}
 runs=${BENCH_RUNS:-5}
 scale=${BENCH_SCALE:-1}
@@ -301,6 +302,51 @@ line_delete() {
     done
     for name in ntfs-3g:2 ext4: btrfs: fuse2fs:; do
         compare delete "delete 100 000 files, sync" "$count" files/s "${name%:*}" "${name#*:}"
+    done
+}
+
+line_append() {
+    local name run count=$((2000 / scale))
+    for name in $peers; do make "$name"; done
+    for run in $(seq "$runs"); do
+        for name in $peers; do
+            keep append "$name" "$("$work" append "$scratch/$name" 1 "$count")"
+            settle "$name"
+        done
+    done
+    for name in ext4:0.7 ntfs-3g:3 btrfs: fuse2fs:; do
+        compare append "append 4 KiB, fsync, one after the other" "$count" fsyncs/s "${name%:*}" "${name#*:}"
+    done
+}
+
+line_save() {
+    local name run count=$((1000 / scale))
+    for name in $peers; do make "$name"; done
+    for run in $(seq "$runs"); do
+        for name in $peers; do
+            keep save "$name" "$("$work" save "$scratch/$name" "$count")"
+            settle "$name"
+        done
+    done
+    for name in ext4:0.5 btrfs: ntfs-3g: fuse2fs:; do
+        compare save "create, write 4 KiB, fsync, rename" "$count" saves/s "${name%:*}" "${name#*:}"
+    done
+}
+
+# Eight at once against one alone, of ours; ext4 for comparison.
+line_fsyncers() {
+    local name run count=$((1000 / scale))
+    for name in ours ext4; do make "$name"; done
+    for run in $(seq "$runs"); do
+        for name in ours ext4; do
+            keep fsyncers "$name-1" "$("$work" append "$scratch/$name" 1 "$((count * 8))")"
+            keep fsyncers "$name-8" "$("$work" append "$scratch/$name" 8 "$count")"
+            settle "$name"
+        done
+    done
+    for name in ours:3 ext4:; do
+        compare fsyncers "8 processes append and fsync, against one (${name%:*})" "$((count * 8))" fsyncs/s \
+            "${name%:*}-1" "${name#*:}" "${name%:*}-8"
     done
 }
 
