@@ -379,7 +379,6 @@ public sealed partial class HammerFs
     void WriteBlocks(BTreeCursor cursor, Inode inode)
     {
         if (inode.Blocks is not { Count: > 0 } blocks) return;
-        RedoForget(inode);
         long size = (long)inode.Data.Size;
         Span<byte> bytes = Scratch2();
         foreach (DirtyBlock block in blocks.Values)

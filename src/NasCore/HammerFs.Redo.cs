@@ -83,12 +83,6 @@ public sealed partial class HammerFs
         return null;
     }
 
-    /// <summary>Blocks leave memory: what was not logged of them cannot be any more.</summary>
-    void RedoForget(Inode inode)
-    {
-        if (inode.Redo is { Count: > 0 } track && track.Group == _core!.OpenGroup) NoRedo(inode);
-    }
-
     /// <summary>Lays down REDO of an object for <see cref="Flush.WriteCore.OnRedo"/>; all of it or nothing.</summary>
     bool LogRedo(int pfsId, long objId)
     {
@@ -118,8 +112,10 @@ public sealed partial class HammerFs
         return true;
     }
 
-    /// <summary>False after an operation that failed on the way: then blocks may be gone that a range speaks
-    /// of.</summary>
+    /// <summary>
+    /// False if a range speaks of a block that has left memory for its extent because memory ran short, or in an
+    /// operation that failed on the way. One that was read again since then serves as well.
+    /// </summary>
     static bool IsInMemory(Inode inode, RedoTrack track)
     {
         for (int i = 0; i < track.Count; i++)

@@ -100,8 +100,20 @@ sealed class DurableWaiters(MountHealth health)
     /// <summary>Answers those whom <see cref="TakeRedo"/> has taken.</summary>
     public void AnswerRedo(Errno result)
     {
-        foreach (Waiter waiter in _taken) waiter.Callback(waiter.State, result);
-        _taken.Clear();
+        int done = 0;
+        try
+        {
+            while (done < _taken.Count)
+            {
+                Waiter waiter = _taken[done++];
+                waiter.Callback(waiter.State, result);
+            }
+        }
+        finally
+        {
+            // Nobody is answered twice, should a callback throw.
+            _taken.RemoveRange(0, done);
+        }
     }
 
     /// <summary>What somebody is told who does not wait.</summary>

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Threading;
 using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -212,6 +213,38 @@ public sealed class RedoTests : RuleTestBase
         else if (what == "extents") Write(fs, file, 0, Bytes(32768, 9));
         else if (what == "large") Write(fs, file, 0, Bytes(600_000, 9));
         else for (int i = 0; i < 100; i++) Write(fs, file, i * 100, Bytes(3, i));
+    }
+
+    /// <summary>Whether a replay may write into a PFS is told by its record as the last group left it.</summary>
+    [Fact]
+    public void W9_fsync_waits_for_the_group_if_the_record_of_its_pfs_changed()
+    {
+        using var scene = new Scene(Bytes(100, 1));
+        HammerFs fs = scene.Fs;
+        Thread? other = null;
+        Errno? result = null;
+        bool changed = false, early = false;
+        // Raised while no other group can close: the change of the record stays in the open one.
+        fs.Core.GroupDurable += _ =>
+        {
+            if (other is not null) return;
+            long before = fs.Core.Writer.Changes;
+            other = new Thread(() => fs.UpdatePfs(0, (ref PseudofsData pfs) => pfs.PruneMin = 7));
+            other.Start();
+            changed = SpinWait.SpinUntil(() => fs.Core.Writer.Changes != before, TimeSpan.FromSeconds(20));
+            Write(fs, scene.File, 0, Bytes(10, 2));
+            fs.WhenSynced(scene.File, (_, e) => result = e, null);
+            fs.Core.RedoOnce();
+            early = result is not null;
+        };
+        File(fs, "g");
+        fs.Core.FlushOnce();
+        other!.Join();
+        Assert.True(changed);
+        Assert.False(early);
+        Assert.Equal(Errno.None, result);
+        Write(fs, scene.File, 0, Bytes(10, 3));
+        Assert.True(scene.Fsync());
     }
 
     [Fact]
