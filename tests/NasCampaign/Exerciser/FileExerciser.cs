@@ -85,7 +85,8 @@ sealed partial class FileTrial : IDisposable
             case < 90: Holes(name); break;
             case < 92: Rename(name); break;
             case < 93: Unlink(name); break;
-            case < 97: Sync(); break;
+            case < 95: Sync(); break;
+            case < 97: FSync(name); break;
             case < 99: Remount(); break;
             default: Crash(); break;
         }
@@ -128,6 +129,7 @@ sealed partial class FileTrial : IDisposable
         Until("create", () => Fs.Create(Fs.Root, Encoding.ASCII.GetBytes(name), ObjType.RegFile, 0x1A4, 0, 0, s_root,
             out _, out _));
         _files[name] = [];
+        Must(Fs.Open(Live(name)), "open");
     }
 
     void Sync()
@@ -141,11 +143,39 @@ sealed partial class FileTrial : IDisposable
         if (_past.Count > StatesMax) _past.RemoveAt(_random.Next(_past.Count / 2, _past.Count - 1));
     }
 
+    /// <summary>fsync, by REDO where it can: then a crash leaves this one file newer than its group.</summary>
+    void FSync(string name)
+    {
+        Note($"fsync {name}");
+        Errno? result = null;
+        Fs.WhenSynced(Live(name), (_, e) => result = e, null);
+        if (result is null) Fs.Core.RedoOnce();
+        if (result is null)
+        {
+            Sync();
+            if (result is null) throw Finding("fsync", "is not answered when the group is durable");
+            _c.Count("fsyncs by a group");
+        }
+        else
+        {
+            _durable = new Dictionary<string, byte[]>(_durable) { [name] = _files[name] };
+            _c.Count("fsyncs by REDO");
+        }
+        Must(result.Value, "fsync");
+    }
+
+    /// <summary>Files are open all the time, as REDO wants it.</summary>
+    void OpenAll()
+    {
+        foreach (string name in _files.Keys) Must(Fs.Open(Live(name)), "open");
+    }
+
     void Remount()
     {
         Note($"remount");
         Sync();
         _volume.Remount();
+        OpenAll();
         VerifyLive();
         VerifyPast();
     }
@@ -157,6 +187,7 @@ sealed partial class FileTrial : IDisposable
         _volume.Crash(_random);
         _c.Count("crashes");
         _files = new Dictionary<string, byte[]>(_durable);
+        OpenAll();
         VerifyLive();
         VerifyPast();
     }

@@ -201,16 +201,21 @@ sealed partial class FileTrial
         if (other == name) return;
         RenameKind kind = _files.ContainsKey(other) && _random.Next(2) == 0 ? RenameKind.Exchange : RenameKind.Replace;
         Note($"rename {name} {other} {kind}");
+        bool replaces = kind == RenameKind.Replace && _files.ContainsKey(other);
+        Vnode victim = replaces ? Live(other) : default;
         Until("rename", () => Fs.Rename(Fs.Root, Encoding.ASCII.GetBytes(name), Fs.Root,
             Encoding.ASCII.GetBytes(other), kind));
         if (kind == RenameKind.Exchange) (_files[name], _files[other]) = (_files[other], _files[name]);
         else if (_files.Remove(name, out byte[]? content)) _files[other] = content;
+        if (replaces) Fs.Release(victim);
     }
 
     void Unlink(string name)
     {
         Note($"unlink {name}");
+        Vnode vnode = Live(name);
         Until("unlink", () => Fs.Unlink(Fs.Root, Encoding.ASCII.GetBytes(name)));
         _files.Remove(name);
+        Fs.Release(vnode);
     }
 }
