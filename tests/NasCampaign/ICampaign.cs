@@ -52,5 +52,7 @@ public static class Campaigns
         new Exerciser.FileExerciser(),
         new Exerciser.MountExerciser(),
         new Exerciser.MetadataStorm(),
+        new Fuzz.FuzzVolumes(), new Fuzz.FuzzFifo(), new Fuzz.FuzzMirror(), new Fuzz.FuzzRequests(),
+        new Fuzz.FuzzMtree(), new Fuzz.FuzzControl(),
     ];
 }

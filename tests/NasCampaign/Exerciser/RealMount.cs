@@ -56,6 +56,9 @@ sealed class RealMount : IDisposable
             throw new CampaignFinding("the server of a detached mount goes on", Dir, Stacks(server.Id));
     }
 
+    /// <summary>Where the server listens for the verbs.</summary>
+    public string ControlSocket => MountSource.SocketPath(MountSource.Of([_image]));
+
     public Process? Server()
     {
         try

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.IO;
 using System.Threading.Tasks;
+using NasCampaign.Fuzz;
 using NasCore.Mirror;
 using NasCore.Primitives;
 using NasTesting;

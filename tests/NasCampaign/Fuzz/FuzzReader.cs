@@ -2,11 +2,12 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading;
+using NasCore;
 using NasCore.Maintenance;
 using NasCore.Primitives;
 using NasCore.Volumes;
 
-namespace NasCore.Tests.Fuzz;
+namespace NasCampaign.Fuzz;
 
 /// <summary>What a reader does with a volume: open, check, and walk the tree reading everything.</summary>
 static class FuzzReader
@@ -16,7 +17,8 @@ static class FuzzReader
     internal static void Check(FuzzOverlay device)
     {
         using OfflineVolumes volumes = OfflineVolumes.Open(VolumeSet.Open([device]));
-        Maintenance.Check.Run(volumes, new CheckOptions { FindingsMax = 1000 }, _ => { }, null, CancellationToken.None);
+        NasCore.Maintenance.Check.Run(volumes, new CheckOptions { FindingsMax = 1000 }, _ => { }, null,
+            CancellationToken.None);
     }
 
     internal static void Walk(FuzzOverlay device)

@@ -7,7 +7,7 @@ using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasTesting;
 
-namespace NasCore.Tests.Fuzz;
+namespace NasCampaign.Fuzz;
 
 /// <summary>A golden volume in memory, shared by all cases: only the pieces that hold something.</summary>
 sealed class FuzzImage
@@ -81,7 +81,7 @@ sealed class FuzzImage
 }
 
 /// <summary>Changes over an unchanged base, in sectors; what a case writes dies with it.</summary>
-sealed class FuzzOverlay(MemoryBlockDevice under) : IBlockDevice
+sealed class FuzzOverlay(MemoryBlockDevice under, bool readOnly = true) : IBlockDevice
 {
     const int SectorBytes = 512;
     readonly Dictionary<long, byte[]> _changed = [];
@@ -89,19 +89,21 @@ sealed class FuzzOverlay(MemoryBlockDevice under) : IBlockDevice
     public string Name => under.Name;
     public long Length => under.Length;
     public int LogicalBlockBytes => SectorBytes;
-    public bool IsReadOnly => true;
+    public bool IsReadOnly => readOnly;
 
     public void Read(long offset, Span<byte> destination)
     {
         under.Read(offset, destination);
-        foreach (var (at, bytes) in _changed)
+        if (_changed.Count == 0) return;
+        for (long at = offset & ~(long)(SectorBytes - 1); at < offset + destination.Length; at += SectorBytes)
         {
+            if (!_changed.TryGetValue(at, out byte[]? bytes)) continue;
             long from = Math.Max(at, offset), to = Math.Min(at + SectorBytes, offset + destination.Length);
-            if (to > from) bytes.AsSpan((int)(from - at), (int)(to - from)).CopyTo(destination[(int)(from - offset)..]);
+            bytes.AsSpan((int)(from - at), (int)(to - from)).CopyTo(destination[(int)(from - offset)..]);
         }
     }
 
-    /// <summary>Only the mutator writes.</summary>
+    /// <summary>The mutator writes, and a file system that is mounted for writing.</summary>
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
         for (int done = 0; done < source.Length;)

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 
-namespace NasCore.Tests.Fuzz;
+namespace NasCampaign.Fuzz;
 
 /// <summary>Damages a volume at places that matter; with repaired CRCs the damage looks intended.</summary>
 sealed class FuzzMutator(FuzzImage image, FuzzOverlay overlay, Random random, bool repair)
@@ -23,6 +23,12 @@ sealed class FuzzMutator(FuzzImage image, FuzzOverlay overlay, Random random, bo
                 default: Node(); break;
             }
         }
+    }
+
+    /// <summary>Damages the FIFO only, often: what recovery reads first.</summary>
+    internal void RunFifo()
+    {
+        for (int n = random.Next(1, 12); n > 0; n--) Fifo();
     }
 
     long Pick(List<long> places) => places[random.Next(places.Count)];

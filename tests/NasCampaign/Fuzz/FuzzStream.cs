@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using NasCore.Mirror;
 using NasCore.Ondisk;
 
-namespace NasCore.Tests.Fuzz;
+namespace NasCampaign.Fuzz;
 
 /// <summary>A mirror stream in memory that ends where it is told to.</summary>
 sealed class FuzzStream(byte[] bytes, int length) : IByteChannel
