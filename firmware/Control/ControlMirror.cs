@@ -16,7 +16,8 @@ namespace NasFirmware.Control;
 
 /// <summary>
 /// Mirror sessions over the control socket: the connection is upgraded and then carries frames. A session runs on a
-/// thread of its own until the stream ends or the client goes.
+/// thread of its own until the stream ends or the client goes. With a <see cref="DataLink"/> the frames carry events
+/// and the result only.
 /// </summary>
 static class ControlMirror
 {
@@ -63,7 +64,7 @@ static class ControlMirror
         long.TryParse(query[name].ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : null;
 
     static async Task Upgrade(HttpContext context, MirrorSessions sessions,
-        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session)
+        Func<IByteChannel, MirrorWatcher, CancellationToken, bool> session)
     {
         IHttpUpgradeFeature? upgrade = context.Features.Get<IHttpUpgradeFeature>();
         if (upgrade is not { IsUpgradableRequest: true } || context.Request.Headers.Upgrade != ControlApi.MirrorUpgrade)
@@ -78,7 +79,14 @@ static class ControlMirror
         }
         try
         {
-            await UpgradeRun(context, upgrade, session, sessions.Stop);
+            using DataLink? link = LinkOf(context.Request.Query);
+            await UpgradeRun(context, upgrade, link, session, sessions.Stop);
+        }
+        catch (IOException e) when (!context.Response.HasStarted)
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            await context.Response.WriteAsJsonAsync(new ErrorReply(Errno.Io.Value, e.Message),
+                ControlJson.Default.ErrorReply);
         }
         finally
         {
@@ -86,8 +94,14 @@ static class ControlMirror
         }
     }
 
-    static async Task UpgradeRun(HttpContext context, IHttpUpgradeFeature upgrade,
-        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken closing)
+    static DataLink? LinkOf(IQueryCollection query)
+    {
+        if (query["listen"].ToString() is { Length: > 0 } listen) return DataLink.Listen(listen);
+        return query["connect"].ToString() is { Length: > 0 } connect ? DataLink.Connect(connect) : null;
+    }
+
+    static async Task UpgradeRun(HttpContext context, IHttpUpgradeFeature upgrade, DataLink? link,
+        Func<IByteChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken closing)
     {
         context.Response.Headers.Upgrade = ControlApi.MirrorUpgrade;
         using Stream stream = await upgrade.UpgradeAsync();
@@ -100,7 +114,7 @@ static class ControlMirror
             try
             {
                 using var frames = new MirrorFrames(stream);
-                RunSession(new FrameChannel(frames), events, session, stop.Token);
+                RunSession(new FrameChannel(frames), link, events, session, stop.Token);
                 done.SetResult();
             }
             catch (Exception e)
@@ -116,13 +130,14 @@ static class ControlMirror
         await done.Task;
     }
 
-    static void RunSession(FrameChannel channel, bool events,
-        Func<FrameChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken stop)
+    static void RunSession(FrameChannel channel, DataLink? link, bool events,
+        Func<IByteChannel, MirrorWatcher, CancellationToken, bool> session, CancellationToken stop)
     {
         MirrorResult result;
         try
         {
-            bool whole = session(channel, new EventWatcher(channel, events), stop);
+            link?.Open(stop);
+            bool whole = session(link ?? (IByteChannel)channel, new EventWatcher(channel, events), stop);
             result = new MirrorResult(whole, whole ? null
                 : "the source ended the stream inside a batch; it is not committed");
         }
@@ -130,6 +145,8 @@ static class ControlMirror
         {
             result = new MirrorResult(false, e.Message);
         }
+        // The other side learns from this that nothing more comes.
+        link?.Dispose();
         try
         {
             channel.Send(FrameKind.Result, result, ControlJson.Default.MirrorResult);

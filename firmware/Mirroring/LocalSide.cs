@@ -15,8 +15,30 @@ namespace NasFirmware.Mirroring;
 abstract class LocalSide(MirrorProgress progress) : MirrorSide
 {
     volatile MirrorFrames? _frames;
+    PfsPath? _linked;
 
     protected MirrorProgress Progress => progress;
+
+    /// <summary>
+    /// Begins the session with its stream on a <see cref="DataLink"/>; <see cref="Follow"/> waits for its end.
+    /// </summary>
+    internal abstract void Begin(string link);
+
+    /// <summary>True if a session can run on a link now.</summary>
+    internal virtual bool CanLink => true;
+
+    protected void Begin(PfsPath pfs, string query)
+    {
+        _linked = pfs;
+        _frames = pfs.Client.OpenMirror(query);
+    }
+
+    /// <summary>Shows events of the session begun until it tells its result.</summary>
+    internal bool Follow()
+    {
+        MirrorFrames frames = _frames ?? throw new InvalidOperationException("the session has not begun");
+        return Carry(frames, Stream.Null, Stream.Null, takesInput: false, []);
+    }
 
     /// <summary>Carries bytes both ways until the session tells its result.</summary>
     protected bool Carry(MirrorFrames frames, Stream input, Stream output, bool takesInput, byte[] first)
@@ -67,6 +89,13 @@ abstract class LocalSide(MirrorProgress progress) : MirrorSide
     }
 
     internal override void Abort() => _frames?.Dispose();
+
+    /// <summary>Lets go of a session on a link.</summary>
+    internal void End()
+    {
+        Abort();
+        _linked?.Dispose();
+    }
 }
 
 /// <summary>mirror-read of a mounted PFS.</summary>
@@ -75,6 +104,18 @@ sealed class LocalSource(string path, MirrorSettings settings, MirrorProgress pr
     internal override bool Run(Stream input, Stream output)
     {
         using PfsPath pfs = PfsPath.Open(path);
+        using MirrorFrames frames = pfs.Client.OpenMirror(Query(pfs));
+        return Carry(frames, input, output, settings.TwoWay, []);
+    }
+
+    internal override void Begin(string link)
+    {
+        PfsPath pfs = PfsPath.Open(path);
+        Begin(pfs, Query(pfs) + "&connect=" + link);
+    }
+
+    string Query(PfsPath pfs)
+    {
         var query = new StringBuilder();
         void Number(string name, long value) => query.Append(CultureInfo.InvariantCulture, $"&{name}={value}");
         query.Append(CultureInfo.InvariantCulture, $"/mirror/source?pfs={pfs.PfsId}");
@@ -87,8 +128,7 @@ sealed class LocalSource(string path, MirrorSettings settings, MirrorProgress pr
         if (settings.TimeLimit > 0) Number("limit", settings.TimeLimit);
         if (settings.ChunkBytes is { } chunk) Number("chunk", chunk);
         if (settings.Begin is { } begin) query.Append("&begin=").Append(begin);
-        using MirrorFrames frames = pfs.Client.OpenMirror(query.ToString());
-        return Carry(frames, input, output, settings.TwoWay, []);
+        return query.ToString();
     }
 }
 
@@ -99,15 +139,28 @@ sealed class LocalTarget(string path, MirrorSettings settings, MirrorProgress pr
     {
         byte[] first = PfsPath.Exists(path) ? [] : CreateSlave(input);
         using PfsPath pfs = PfsPath.Open(path);
+        using MirrorFrames frames = pfs.Client.OpenMirror(Query(pfs));
+        return Carry(frames, input, output, takesInput: true, first);
+    }
+
+    /// <summary>A slave that does not exist yet is made from the first record of the stream.</summary>
+    internal override bool CanLink => PfsPath.Exists(path);
+
+    internal override void Begin(string link)
+    {
+        PfsPath pfs = PfsPath.Open(path);
+        Begin(pfs, Query(pfs) + "&listen=" + link);
+    }
+
+    string Query(PfsPath pfs)
+    {
         if (!pfs.Client.Pfs(pfs.PfsId).Slave)
         {
             throw new IOException($"{path}: PFS#{pfs.PfsId} is not a slave; only a slave can be a mirror's target");
         }
-        string query = string.Create(CultureInfo.InvariantCulture, $"/mirror/target?pfs={pfs.PfsId}")
+        return string.Create(CultureInfo.InvariantCulture, $"/mirror/target?pfs={pfs.PfsId}")
             + (settings.TwoWay ? "&twoWay=1" : "") + (settings.DialectA ? "&dialectA=1" : "")
             + (settings.Verbose > 0 ? "&events=1" : "");
-        using MirrorFrames frames = pfs.Client.OpenMirror(query);
-        return Carry(frames, input, output, takesInput: true, first);
     }
 
     byte[] CreateSlave(Stream input)
