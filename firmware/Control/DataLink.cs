@@ -1,6 +1,7 @@
 using System;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Threading;
@@ -73,7 +74,7 @@ sealed class DataLink : IByteChannel, IDisposable
     {
         string start = $"{MountSource.RunDirectory}/{Prefix}";
         if (!path.StartsWith(start, StringComparison.Ordinal) || path.Length != start.Length + NameHexDigits
-            || path.AsSpan(start.Length).ContainsAnyExcept("0123456789abcdef"))
+            || !path.Skip(start.Length).All(char.IsAsciiHexDigitLower))
             throw new IOException($"'{path}' is no name of a link");
     }
 

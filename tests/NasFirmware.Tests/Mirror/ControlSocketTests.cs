@@ -56,6 +56,48 @@ public sealed class ControlSocketTests
         Directory.Delete(directory, recursive: true);
     }
 
+    [Theory]
+    [InlineData("/run/nashammer/other.sock")]
+    [InlineData("/tmp/link-0123456789abcdef0123456789abcdef")]
+    [InlineData("/run/nashammer/link-../56789abcdef0123456789abcdef01")]
+    [InlineData("/run/nashammer/link-0123456789abcdef0123456789abcde")]
+    public async Task A_link_of_another_name_than_ours_is_refused(string link)
+    {
+        string directory = Directory.CreateTempSubdirectory("nashammer-control-").FullName;
+        using HammerFs fs = Open();
+        string path = Path.Combine(directory, "x.sock");
+        using (ControlServer server = await ControlServer.StartAsync(fs, path, TimeProvider.System))
+        using (var client = new ControlClient(path))
+        {
+            PfsReply made = client.Create(slave: true);
+            foreach (string query in new[] { $"/mirror/target?pfs={made.Id}&listen=", "/mirror/source?pfs=0&connect=" })
+            {
+                ControlException e = Assert.Throws<ControlException>(() => client.OpenMirror(query + link));
+                Assert.Contains("no name of a link", e.Message, StringComparison.Ordinal);
+            }
+            Assert.False(File.Exists(link));
+        }
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_target_whose_source_never_comes_ends_when_its_command_goes()
+    {
+        string directory = Directory.CreateTempSubdirectory("nashammer-control-").FullName;
+        using HammerFs fs = Open();
+        string path = Path.Combine(directory, "x.sock"), link = DataLink.NewPath();
+        Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+        using (ControlServer server = await ControlServer.StartAsync(fs, path, TimeProvider.System))
+        using (var client = new ControlClient(path))
+        {
+            PfsReply made = client.Create(slave: true);
+            client.OpenMirror($"/mirror/target?pfs={made.Id}&listen={link}").Dispose();
+            // The server waits for its sessions when it is stopped: it would hang here.
+        }
+        Assert.False(File.Exists(link));
+        Directory.Delete(directory, recursive: true);
+    }
+
     [Fact]
     public void Options_of_pfs_commands_are_checked()
     {
