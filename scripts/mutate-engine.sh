@@ -7,6 +7,7 @@
 #
 # MUTATE_SECONDS=N   how long the campaigns try, at most (default 60)
 # MUTATE_TABLE=file  where the rows of the table for docs/TESTING.md go
+# MUTATE_TREE=folder the copy, built once and kept for the next run (default: a new one, removed at the end)
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -14,7 +15,8 @@ seconds=${MUTATE_SECONDS:-60}
 table=${MUTATE_TABLE:-/dev/null}
 list=$root/scripts/mutations.txt
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/nashammer-mutate.XXXXXX")
-trap 'rm -rf --one-file-system "$scratch"' EXIT
+tree=${MUTATE_TREE:-$scratch/tree}
+trap 'undo; rm -rf --one-file-system "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
 soak=tests/NasSoak/bin/Release/net10.0
 tests=tests/NasCore.Tests/bin/Release/net10.0
@@ -26,7 +28,7 @@ second_line=(--filter-class '*Recovery*' --filter-class '*Check*' --filter-class
 
 # Applies the mutation of a name to the copy; says what does not fit.
 apply() {
-    perl - "$list" "$1" "$scratch/tree" <<'P'
+    perl - "$list" "$1" "$tree" <<'P'
         use strict;
         my ($list, $name, $tree) = @ARGV;
         open(my $in, '<', $list) or die "$list: $!\n";
@@ -61,14 +63,18 @@ P
 }
 
 undo() {
-    find "$scratch/tree/src" -name '*.good' | while read -r path; do mv "$path" "${path%.good}"; touch "${path%.good}"; done
+    local path
+    find "$tree/src" -name '*.good' 2>/dev/null | while read -r path; do
+        mv "$path" "${path%.good}"
+        touch "${path%.good}"
+    done
 }
 
 # Builds NasCore alone and puts it into both programs.
 build_core() {
-    (cd "$scratch/tree" && dotnet build src/NasCore --no-restore --no-dependencies "${fast[@]}" >"$scratch/build.log" 2>&1) \
-        && cp "$scratch/tree/src/NasCore/bin/Release/net10.0/NasCore.dll" "$scratch/tree/$soak/" \
-        && cp "$scratch/tree/src/NasCore/bin/Release/net10.0/NasCore.dll" "$scratch/tree/$tests/"
+    (cd "$tree" && dotnet build src/NasCore --no-restore --no-dependencies "${fast[@]}") >"$scratch/build.log" 2>&1 \
+        && cp "$tree/src/NasCore/bin/Release/net10.0/NasCore.dll" "$tree/$soak/" \
+        && cp "$tree/src/NasCore/bin/Release/net10.0/NasCore.dll" "$tree/$tests/"
 }
 
 # Prints who caught it, a tab, and the message; fails if nobody does.
@@ -76,7 +82,7 @@ catch() {
     local log=$scratch/run.log only code
     for only in 'power-*' '*'; do
         code=0
-        (cd "$scratch/tree" && timeout -k 5 $((seconds * 3 + 60)) "$soak/NasSoak" --only "$only" --seconds "$seconds" \
+        (cd "$tree" && timeout -k 5 $((seconds * 3 + 60)) "$soak/NasSoak" --only "$only" --seconds "$seconds" \
             --smoke --first >"$log" 2>&1 </dev/null) || code=$?
         if [ $code -eq 1 ]; then
             printf '%s\t%s\n' "$(sed -n 's/^FINDING \([^:]*\):.*/\1/p' "$log" | head -n 1)" "$(message "$log")"
@@ -86,9 +92,9 @@ catch() {
             return 0
         fi
     done
-    (cd "$scratch/tree" && timeout -k 5 400 "$tests/NasCore.Tests" --progress off "${second_line[@]}" >"$log" 2>&1 \
+    (cd "$tree" && timeout -k 5 400 "$tests/NasCore.Tests" --progress off "${second_line[@]}" >"$log" 2>&1 \
         </dev/null) || {
-        printf '%s\t%s\n' "$(sed -n 's/^failed \([^ (]*\).*/\1/p' "$log" | sed 's/.*\.\([^.]*\.[^.]*\)$/\1/' | head -n 1)" \
+        printf '%s\t%s\n' "$(sed -n 's/^failed \([^ (]*\).*/\1/p' "$log" | head -n 1 | grep -o '[^.]*\.[^.]*$')" \
             "$(grep -A 3 '^failed ' "$log" | sed -n '2,3p' | tr -s ' \n' ' ')"
         return 0
     }
@@ -102,11 +108,13 @@ message() {
 }
 
 copy_tree() {
-    mkdir "$scratch/tree"
-    git ls-files -z -- . ':!tests/golden' | xargs -0 cp --parents -t "$scratch/tree" || return 1
-    ln -s "$root/tests/golden" "$scratch/tree/tests/golden"
-    (cd "$scratch/tree" && git init -q . && dotnet build tests/NasCore.Tests "${fast[@]}" && dotnet build tests/NasSoak "${fast[@]}") \
-        >"$scratch/build.log" 2>&1 || { grep -m 20 error "$scratch/build.log"; return 1; }
+    [ -d "$tree" ] && return 0
+    mkdir "$tree"
+    git ls-files -z -- . ':!tests/golden' | xargs -0 cp --parents -t "$tree" || return 1
+    ln -s "$root/tests/golden" "$tree/tests/golden"
+    (cd "$tree" && git init -q . && dotnet build tests/NasCore.Tests "${fast[@]}" \
+        && dotnet build tests/NasSoak "${fast[@]}") >"$scratch/build.log" 2>&1 \
+        || { grep -m 20 error "$scratch/build.log"; return 1; }
 }
 
 wanted() {

@@ -12,7 +12,8 @@ namespace NasCampaign.PowerCut;
 /// <param name="Tree">What the facade showed.</param>
 /// <param name="Begun">Events in the log when the operation that led to it began.</param>
 /// <param name="What">That operation.</param>
-public sealed record CrashState(TreeState Tree, int Begun, string What);
+/// <param name="Model">What the model had then; of an operation in part, what it had behind it.</param>
+public sealed record CrashState(TreeState Tree, int Begun, string What, ModelTree? Model);
 
 /// <summary>Something that was promised durable.</summary>
 /// <param name="Ino">Object of an fsync; 0: everything, by sync.</param>
@@ -70,7 +71,7 @@ public sealed class CrashRun : IDisposable
         Fs = volume.Mount(Log, _time);
         if (model is not null) Model = new ModelFs(model);
         TreeState tree = TreeState.Capture(Fs);
-        States.Add(new CrashState(tree, 0, "mount"));
+        States.Add(new CrashState(tree, 0, "mount", Model?.Tree));
         Acks.Add(new Acknowledgement(0, 0, 0, 0, 0, null));
         Compare("mount");
     }
@@ -94,7 +95,7 @@ public sealed class CrashRun : IDisposable
     void Keep(int begun, string what)
     {
         TreeState tree = TreeState.Capture(Fs);
-        if (!tree.Equals(States[^1].Tree)) States.Add(new CrashState(tree, begun, what));
+        if (!tree.Equals(States[^1].Tree)) States.Add(new CrashState(tree, begun, what, Model?.Tree));
     }
 
     void Compare(string what)

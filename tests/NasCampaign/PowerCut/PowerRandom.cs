@@ -27,16 +27,47 @@ public sealed class PowerRandom : ICampaign
         };
         DiskImage image = volume.Format();
         if (c.Random.Next(3) == 0) MoveFifo(volume, image, c.Random);
-        using var run = new CrashRun(volume, image, ModelTree.New(0));
-        var work = new Work(run, c.Seed, c.Random);
-        int steps = c.IsSmoke ? 40 : 60 + c.Random.Next(200);
+        int lives = c.IsSmoke ? 2 : 1 + c.Random.Next(4);
+        ModelTree? model = ModelTree.New(0);
+        for (int life = 0; life < lives && model is not null && !c.TimeIsUp; life++)
+            (image, model) = Live(c, volume, image, model, life, lives);
+        c.Count("workloads");
+    }
+
+    /// <summary>Mounts, works, is cut everywhere; gives back the medium of one cut, from which the next life goes on.
+    /// </summary>
+    static (DiskImage, ModelTree?) Live(CampaignContext c, CrashVolume volume, DiskImage image, ModelTree model,
+        int life, int lives)
+    {
+        using var run = new CrashRun(volume, image, model);
+        if (life > 0) run.Script.Add($"after crash {life}");
+        var work = new Work(run, c.Seed + (ulong)life * 1_000_003, c.Random);
+        int steps = (c.IsSmoke ? 40 : 60 + c.Random.Next(200)) / lives;
         for (int i = 0; i < steps && !c.TimeIsUp; i++) work.Step();
         run.CloseFiles();
         run.Sync(keepPast: true);
         c.Count("operations", run.Operations);
         c.Count("fsyncs by REDO", run.RedoFlushes);
-        c.Count("workloads");
-        new CrashTrial(c, run).CutEverywhere(c.IsSmoke ? 1 : 3, everyEvent: c.IsSmoke ? 1 + run.Log.Count / 40 : 1);
+        c.Count("lives");
+        new CrashTrial(c, run).CutEverywhere(c.IsSmoke ? 1 : 3,
+            everyEvent: c.IsSmoke ? 1 + run.Log.Count * lives / 40 : 1);
+        return Crash(c, volume, run);
+    }
+
+    /// <summary>
+    /// The power goes for good. The next life begins on the crashed medium, with the model of what its recovery will
+    /// show; without one where that is a state between two operations.
+    /// </summary>
+    static (DiskImage, ModelTree?) Crash(CampaignContext c, CrashVolume volume, CrashRun run)
+    {
+        var cutter = new PowerCutter(run.Log.Events, run.Start);
+        cutter.AdvanceTo(c.Random.Next(run.Log.Count * 2 / 3, run.Log.Count + 1));
+        var kind = (CutKind)c.Random.Next(Enum.GetValues<CutKind>().Length);
+        DiskImage medium = cutter.Cut(kind, c.Random).Flatten();
+        using HammerFs fs = volume.Mount(medium.Fork(), new CampaignTime());
+        TreeState found = TreeState.Capture(fs);
+        CrashState? same = run.States.FindLast(s => found.DifferencesFrom(s.Model!).Length == 0);
+        return (medium, same?.Model);
     }
 
     /// <summary>Work without changes for so long that the FIFO's end comes near.</summary>
@@ -145,8 +176,10 @@ public sealed class PowerRandom : ICampaign
             run.Must("write it", () => ModelDriver.Write(run.Fs, vnode, 0, content, ref done));
             if (random.Next(3) == 0) run.Sync();
             if (random.Next(2) == 0) return;
-            string path = string.Create(CultureInfo.InvariantCulture, $"/tmp{_names++}");
-            run.Model!.Create(path, 0x1A4);
+            string path;
+            do path = string.Create(CultureInfo.InvariantCulture, $"/tmp{_names++}");
+            while (run.Model!.Tree.Find(path) is not null);
+            run.Model.Create(path, 0x1A4);
             run.Model.Write(path, 0, content);
             byte[] name = Encoding.ASCII.GetBytes(path[1..]);
             run.Must("linkat " + path, () => run.Fs.Link(vnode, run.Fs.Root, name, out _));
