@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Breaks the engine on purpose, one step at a time (scripts/mutations.txt), in a copy of the repository, and sees
-# whether it is noticed: by the power-cut campaigns, else by the other campaigns, else by the tests of recovery and
+# whether it is noticed: by the power-cut campaigns, else by the campaigns of faults, else by the tests of recovery and
 # check. Prints a line for each mutation with the message that caught it; ends with 1 if one survives.
 #
 # usage: scripts/mutate-engine.sh [NAME...]     default: all; NAME may be a shell pattern
@@ -80,7 +80,7 @@ build_core() {
 # Prints who caught it, a tab, and the message; fails if nobody does.
 catch() {
     local log=$scratch/run.log only code
-    for only in 'power-*' '*'; do
+    for only in 'power-*' 'fault-*'; do
         code=0
         (cd "$tree" && timeout -k 5 $((seconds * 3 + 60)) "$soak/NasSoak" --only "$only" --seconds "$seconds" \
             --smoke --first >"$log" 2>&1 </dev/null) || code=$?
