@@ -95,7 +95,8 @@ catch() {
     (cd "$tree" && timeout -k 5 400 "$tests/NasCore.Tests" --progress off "${second_line[@]}" >"$log" 2>&1 \
         </dev/null) || {
         printf '%s\t%s\n' "$(sed -n 's/^failed \([^ (]*\).*/\1/p' "$log" | head -n 1 | grep -o '[^.]*\.[^.]*$')" \
-            "$(grep -A 3 '^failed ' "$log" | sed -n '2,3p' | tr -s ' \n' ' ')"
+            "$(grep -A 8 '^failed ' "$log" | sed '1d; /^ *Xunit\.[A-Za-z.]*Exception/d' | head -n 4 | tr -s ' \n' ' ' \
+                | cut -c1-260)"
         return 0
     }
     return 1
