@@ -2,13 +2,16 @@
 
 export DEMO_DIR
 
-.PHONY: build test demo bench soak fuzz mutate structure clean
+.PHONY: build test test-full demo bench soak fuzz mutate structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
 
 test:                   ## everything that must hold; the last line says how many passed
 	@scripts/test.sh
+
+test-full:              ## the same with the long forms of the tests, under an hour; the same last line
+	@scripts/test-full.sh
 
 demo:                   ## the main job, end to end, on real files: make demo [DEMO_DIR=folder]
 	@scripts/demo.sh

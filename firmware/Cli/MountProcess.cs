@@ -51,6 +51,7 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
         IDisposable? services = null;
         try
         {
+            MountLoss.Forget(source);
             running = new MountPidFile(source);
             services = MountVerb.Services(fs, mount);
             live();
@@ -67,14 +68,57 @@ sealed class MountProcess(string[] volumes, string directory, MountOptions optio
             services?.Dispose();
             mount.Dispose();
         }
-        return Close(fs);
+        return Close(fs, source);
     }
 
-    int Close(HammerFs fs)
+    int Close(HammerFs fs, string source)
     {
         Errno error = fs.SyncAndWait();
-        if (error.IsError) log($"{volumes[0]}: what was written last could not be made durable: {error}");
-        return error.IsError || fs.Health.IsCritical ? CommandLine.Failed : 0;
+        // Stops the flusher after its last groups: those may fail, too.
+        fs.Dispose();
+        if (!error.IsError && !fs.Health.IsCritical) return 0;
+        string loss = $"what was written last could not be made durable: {fs.Health.Message ?? error.ToString()}";
+        log($"{volumes[0]}: {loss}");
+        MountLoss.Leave(source, loss);
+        return CommandLine.Failed;
+    }
+}
+
+/// <summary>
+/// What a serving process leaves for whoever unmounts (<see cref="MountSource.LossPath"/>): that the last changes did
+/// not reach the disk. Its own exit code goes to nobody.
+/// </summary>
+static class MountLoss
+{
+    internal static void Leave(string source, string loss)
+    {
+        try
+        {
+            File.WriteAllText(MountSource.LossPath(source), loss + "\n");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // /run may be full; the system log has it.
+        }
+    }
+
+    internal static void Forget(string source) => File.Delete(MountSource.LossPath(source));
+
+    /// <summary>Reads and removes the mark; null if all went well.</summary>
+    internal static string? Take(string source)
+    {
+        try
+        {
+            string path = MountSource.LossPath(source);
+            if (!File.Exists(path)) return null;
+            string loss = File.ReadAllText(path).Trim();
+            File.Delete(path);
+            return loss;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 }
 

@@ -9,7 +9,8 @@ namespace NasFirmware.Cli;
 
 /// <summary>
 /// `umount [-l] DIR`: unmounts and waits until the volumes are closed, so that the disk can be unplugged when the
-/// command has ended. (umount(8) works too, but ends when the kernel has let go.)
+/// command has ended. Exit 1 if what was written last did not reach the disk.
+/// (umount(8) works too, but ends when the kernel has let go.)
 /// </summary>
 static class UmountVerb
 {
@@ -40,8 +41,11 @@ static class UmountVerb
         if (error == EBusy)
             throw new IOException($"{directory} is in use (fuser -m {directory} shows by whom); -l detaches it anyway");
         if (error != 0) throw new IOException($"cannot unmount {directory}: {LinuxMount.Describe(error)}");
-        if (!lazy && !dead) WaitForEnd(entry.Source);
-        return 0;
+        if (lazy || dead) return 0;
+        WaitForEnd(entry.Source);
+        if (MountLoss.Take(entry.Source) is not { } loss) return 0;
+        CommandLine.Complain($"{directory} is unmounted, but {loss}");
+        return CommandLine.Failed;
     }
 
     static void WaitForEnd(string source)

@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Threading;
 using NasCore.BTree;
 using NasCore.Io;
@@ -227,7 +229,13 @@ public sealed partial class HammerFs
                 from = elm.Base.Key == given ? given + 1 : elm.Base.Key;
                 return true;
             }
-            using BufferRef data = _inodes.EntryData(in elm);
+            if (!TryEntryData(in elm, out BufferRef data))
+            {
+                if (!ReadDirDamaged(dir, in elm, ref sink)) return false;
+                given = elm.Base.Key;
+                continue;
+            }
+            using BufferRef pinned = data;
             ReadOnlySpan<byte> bytes = data.Bytes(elm.DataLen);
             DirEntryHead head = MemoryMarshal.Read<DirEntryHead>(bytes);
             var child = new Vnode(new Localization(head.Localization).PfsId, dir.AsOf, head.ObjId);
@@ -236,6 +244,47 @@ public sealed partial class HammerFs
             given = elm.Base.Key;
         }
         return false;
+    }
+
+    /// <summary>
+    /// What a directory entry is listed as when its name cannot be read: the others shall be there, and whoever copies
+    /// the directory shall learn that one is missing. Looking it up tells the trouble.
+    /// </summary>
+    const string DamagedName = "damaged-entry-";
+    const int DamagedNameBytes = 14 + 16;
+
+    bool TryEntryData(in LeafElm elm, out BufferRef data)
+    {
+        try
+        {
+            data = _inodes.EntryData(in elm);
+            return true;
+        }
+        catch (HammerMediumException)
+        {
+            data = default;
+            return false;
+        }
+    }
+
+    static bool ReadDirDamaged<TSink>(Vnode dir, in LeafElm elm, ref TSink sink)
+        where TSink : struct, IDirSink, allows ref struct
+    {
+        byte[] name = Encoding.ASCII.GetBytes(DamagedName
+            + elm.Base.Key.ToString("x16", CultureInfo.InvariantCulture));
+        // No object has the number of a hash: its attributes are those of nothing.
+        var child = new Vnode(dir.PfsId, dir.AsOf, elm.Base.Key);
+        return sink.Add(name, child, elm.Base.ObjType, elm.Base.Key + 1);
+    }
+
+    /// <summary>Throws if the name stands for a damaged entry of the directory.</summary>
+    void LookupDamaged(BTreeCursor cursor, Vnode dir, byte capFlags, ReadOnlySpan<byte> name)
+    {
+        if (name.Length != DamagedNameBytes || !name.StartsWith("damaged-entry-"u8)) return;
+        if (!long.TryParse(name[DamagedName.Length..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out long key)) return;
+        if (!cursor.SeekAsOf(RecordKey.DirEntry(dir.PfsId, dir.ObjId, capFlags, key), dir.AsOf)) return;
+        _inodes.EntryData(in cursor.Elm).Dispose();
     }
 
     public Errno Seek(Vnode vnode, ulong offset, bool hole, out ulong found)

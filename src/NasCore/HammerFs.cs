@@ -186,7 +186,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         BTreeCursor cursor = RentCursor();
         try
         {
-            bool exists = _inodes.TryPfs(cursor, pfsId, out PseudofsData data);
+            bool exists = PfsOfRead(cursor, pfsId, out PseudofsData data);
             if (!exists)
             {
                 data = default;
@@ -203,6 +203,25 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         finally
         {
             ReturnCursor(cursor);
+        }
+    }
+
+    /// <summary>
+    /// The root PFS is a master whatever its record says: when that is damaged its files are there all the same, with
+    /// the values of a volume that has none. What another PFS is, nobody can know.
+    /// </summary>
+    bool PfsOfRead(BTreeCursor cursor, int pfsId, out PseudofsData data)
+    {
+        try
+        {
+            return _inodes.TryPfs(cursor, pfsId, out data);
+        }
+        catch (HammerMediumException e) when (pfsId == 0)
+        {
+            _options.Log?.Invoke($"the record of the root PFS is damaged ({e.Message}): its files stay readable, but "
+                + "it cannot be mirrored until pfs-update has written the record anew");
+            data = default;
+            return false;
         }
     }
 
@@ -277,7 +296,10 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
         if (!TryInodeLocked(cursor, dir, out InodeOndisk inode)) return Errno.NoEnt;
         if (inode.ObjTypeRaw != (byte)ObjType.Directory) return Errno.NotDir;
         if (!_inodes.TryEntry(cursor, dir.PfsId, dir.ObjId, inode.CapFlags, dir.AsOf, name, out DirEntryHead entry))
+        {
+            LookupDamaged(cursor, dir, inode.CapFlags, name);
             return Errno.NoEnt;
+        }
         child = new Vnode(new Localization(entry.Localization).PfsId, dir.AsOf, entry.ObjId);
         return Errno.None;
     }

@@ -17,6 +17,8 @@ namespace NasCore.Blockmap;
 //   R1, 3.6  A big-block that became free is held back until the group that freed it is durable and no reader that
 //       started before is left: a crash, or a reader, may still need the old contents.
 //   W10 What the front end has promised to writers counts as used.
+// An entry of layer 2 with a wrong CRC tells nothing any more: nothing is allocated in its big-block, what is freed in
+// it stays charged, and the rest of the volume goes on (`check` names the entry).
 
 /// <summary>Allocation and release of space; every call under the exclusive file system lock.</summary>
 public sealed class Freemap
@@ -129,7 +131,7 @@ public sealed class Freemap
     {
         bytes = HammerConst.RoundData(bytes);
         HammerOff l2At = Layer2At(off, out HammerOff l1At);
-        Layer2Ondisk old = ReadLayer2(l2At);
+        if (!TryLayer2(l2At, out Layer2Ondisk old)) return;
         if (old.Zone != off.Zone)
             throw new HammerMediumException(off, $"freeing {bytes} bytes in a big-block that layer 2 gives to zone "
                 + $"{old.ZoneByte}");
@@ -219,9 +221,9 @@ public sealed class Freemap
             return Step.GoOn;
         }
         HammerOff at = new HammerOff(l1.PhysOffset).Add(((long)(off.Value >> 23) & (HammerConst.Layer2Radix - 1)) * 16);
-        Layer2Ondisk l2 = ReadLayer2(at);
         ulong nextBlock = off.BigBlockBase.Value + HammerConst.BigBlockBytes;
         next = nextBlock;
+        if (!TryLayer2(at, out Layer2Ondisk l2)) return Step.GoOn;
         if (l2.Zone == Zone.Unavail)
         {
             // Nothing but filler up to the next 4 TiB.
@@ -287,12 +289,30 @@ public sealed class Freemap
         return entry;
     }
 
-    Layer2Ondisk ReadLayer2(HammerOff at)
+    /// <summary>Entries met so far whose CRC is wrong, by address: so many big-blocks are out of use.</summary>
+    public IReadOnlySet<ulong> DamagedEntries => _damaged;
+    readonly HashSet<ulong> _damaged = [];
+
+    /// <summary>False if the entry is damaged.</summary>
+    bool TryLayer2(HammerOff at, out Layer2Ondisk entry)
     {
         using BufferRef buffer = _cache.Get(at);
-        Layer2Ondisk entry = MemoryMarshal.Read<Layer2Ondisk>(buffer.Bytes(16));
-        if (!HammerCrc.Layer2Matches(_version, in entry))
-            throw new HammerMediumException(at, $"freemap layer 2 entry with a wrong CRC (stored {entry.EntryCrc:x8})");
+        entry = MemoryMarshal.Read<Layer2Ondisk>(buffer.Bytes(16));
+        if (HammerCrc.Layer2Matches(_version, in entry)) return true;
+        if (_damaged.Add(at.Value))
+            Damage?.Invoke($"freemap layer 2 entry with a wrong CRC (stored {entry.EntryCrc:x8}) at {at}: its "
+                + "big-block is left alone");
+        return false;
+    }
+
+    /// <summary>Told once for each damaged entry, under the lock.</summary>
+    public Action<string>? Damage { get; set; }
+
+    Layer2Ondisk ReadLayer2(HammerOff at)
+    {
+        if (!TryLayer2(at, out Layer2Ondisk entry))
+            throw new HammerMediumException(at,
+                $"freemap layer 2 entry with a wrong CRC (stored {entry.EntryCrc:x8})");
         return entry;
     }
 

@@ -28,16 +28,20 @@ public sealed class MirrorMemoryTests
 {
     const int Few = 2_000, ManyByDefault = 20_000, FilesInDirectory = 1_000;
 
-    sealed class Peak : MirrorWatcher
+    /// <summary>Looks at the heap some dozen times: each look collects it whole, several times over.</summary>
+    sealed class Peak(int files) : MirrorWatcher
     {
+        readonly int _every = Math.Max(2_000, files / 10);
         long _seen;
         internal long Bytes { get; private set; }
 
         public override void Progress(long objId, long bytes)
         {
-            if (_seen++ % 2_000 == 0) Bytes = Math.Max(Bytes, GC.GetTotalMemory(forceFullCollection: true));
+            if (_seen++ % _every == 0) Bytes = Math.Max(Bytes, GC.GetTotalMemory(forceFullCollection: true));
         }
     }
+
+    static void Say(string text) => TestContext.Current.TestOutputHelper?.WriteLine(text);
 
     static HammerFs Make(string path, long bytes)
     {
@@ -90,7 +94,10 @@ public sealed class MirrorMemoryTests
         Assert.True(master.TryGetPfs(1, out PseudofsData pfs));
         Assert.Equal(Errno.None, slave.CreatePfs(true, pfs.SharedUuid, Guid.NewGuid(), out _));
         Assert.Equal(Errno.None, slave.UpdatePfs(1, (ref PseudofsData p) => p.SharedUuid = pfs.SharedUuid));
+        long began = TimeProvider.System.GetTimestamp();
         Fill(master, files);
+        Say($"{files} files made in {TimeProvider.System.GetElapsedTime(began).TotalSeconds:f0} s");
+        began = TimeProvider.System.GetTimestamp();
         long before = GC.GetTotalMemory(forceFullCollection: true);
         var pipe = new DuplexPipe();
         var thread = new Thread(() =>
@@ -100,7 +107,7 @@ public sealed class MirrorMemoryTests
             pipe.A.Close();
         });
         thread.Start();
-        var peak = new Peak();
+        var peak = new Peak(files);
         Assert.Equal(Errno.None, slave.OpenMirrorTarget(1, out HammerFs.MirrorTargetLease? lease));
         using (lease)
         {
@@ -108,6 +115,7 @@ public sealed class MirrorMemoryTests
                 .Run());
         }
         thread.Join();
+        Say($"{files} files mirrored in {TimeProvider.System.GetElapsedTime(began).TotalSeconds:f0} s");
         Assert.True(lease!.Target.Created > files * 2);
         return peak.Bytes - before;
     }
@@ -122,7 +130,7 @@ public sealed class MirrorMemoryTests
         {
             long few = Measure(directory, Few), lots = Measure(directory, many);
             Assert.True(lots - few < 5 << 20, $"{few} bytes for {Few} files, {lots} bytes for {many}");
-            TestContext.Current.TestOutputHelper?.WriteLine($"{few} bytes for {Few} files, {lots} bytes for {many}");
+            Say($"{few} bytes for {Few} files, {lots} bytes for {many}");
         }
         finally
         {

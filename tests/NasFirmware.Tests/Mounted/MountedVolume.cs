@@ -59,6 +59,9 @@ sealed class MountedVolume : IDisposable
         return volume;
     }
 
+    /// <summary>For volumes that the test makes itself.</summary>
+    public static MountedVolume Of(params string[] images) => new(images, null);
+
     /// <summary>A golden volume, for read-only mounts.</summary>
     public static MountedVolume Golden(string name)
     {

@@ -29,6 +29,11 @@ public static class MountSource
     /// <summary>Path of the file with the process id; it exists while the mount is served.</summary>
     public static string PidPath(string source) => RunPath(source, ".pid");
 
+    /// <summary>
+    /// Path of the file that a mount leaves when its last changes could not be made durable: what went wrong.
+    /// </summary>
+    public static string LossPath(string source) => RunPath(source, ".loss");
+
     /// <summary>FNV-1a over the name keeps the file name short whatever the volumes are called.</summary>
     static string RunPath(string source, string extension)
     {

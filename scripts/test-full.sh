@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everything of scripts/test.sh, with the long forms of the tests that have one: a million files, fifty fillings of a
+# disk, objects with a very long past, the mirror of a million files. The last line is the same. Under an hour on two
+# cores.
+set -uo pipefail
+
+export NASHAMMER_FULL=1
+export NASHAMMER_MIRROR_FILES=${NASHAMMER_MIRROR_FILES:-1000000}
+export NASHAMMER_TEST_SECONDS=${NASHAMMER_TEST_SECONDS:-1200}
+export PROJECT_MINUTES=${PROJECT_MINUTES:-45}
+exec "$(dirname "$0")/test.sh"
