@@ -32,7 +32,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     readonly FileReader _files;
     readonly HammerFsOptions _options;
     readonly FifoGeometry _fifoGeometry;
-    readonly ReaderWriterLockSlim _lock = new(LockRecursionPolicy.NoRecursion);
+    readonly RankedReaderWriterLock _lock = new(LockRank.FileSystem, "file system");
     readonly BTreeCursor?[] _cursors = new BTreeCursor?[16];
     readonly Func<HammerOff> _root;
     /// <summary>Live PFS records, by id; loaded on demand, dropped when one changes. Guarded by its own lock.</summary>

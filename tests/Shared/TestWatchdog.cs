@@ -37,6 +37,11 @@ sealed class TestWatchdogAttribute : BeforeAfterTestAttribute
         return long.TryParse(text, CultureInfo.InvariantCulture, out long seconds) ? seconds : 300;
     }
 
+    /// <summary>The engine's table of held locks, where the engine is a part of the program (debug builds only).
+    /// </summary>
+    static string Locks() => Type.GetType("NasCore.Primitives.HeldLocks, NasCore")
+        ?.GetMethod("Describe")?.Invoke(null, null) as string ?? "";
+
     static void Watch()
     {
         using var never = new ManualResetEventSlim();
@@ -46,7 +51,7 @@ sealed class TestWatchdogAttribute : BeforeAfterTestAttribute
             {
                 if (Environment.TickCount64 - since <= s_limitMs) { continue; }
                 string test = name[(name.IndexOf(' ', StringComparison.Ordinal) + 1)..];
-                Environment.FailFast($"{test} runs for more than {s_limitMs / 1000} seconds: taken for a hang");
+                Environment.FailFast($"{test} runs for more than {s_limitMs / 1000} seconds: taken for a hang\n{Locks()}");
             }
         }
     }

@@ -13,7 +13,7 @@ sealed class DurableWaiters(MountHealth health)
 {
     readonly record struct Waiter(long Group, DurableCallback Callback, object? State, int PfsId = 0, long ObjId = 0);
 
-    readonly Lock _lock = new();
+    readonly RankedLock _lock = new(LockRank.Leaf, "waiters");
     readonly List<Waiter> _waiting = [];
     /// <summary>Those who want their object's changes in REDO, and those whose changes are being written
     /// there.</summary>
@@ -36,7 +36,7 @@ sealed class DurableWaiters(MountHealth health)
     {
         get
         {
-            lock (_lock) return _redo.Count > 0;
+            using (_lock.Hold()) return _redo.Count > 0;
         }
     }
 
@@ -44,7 +44,7 @@ sealed class DurableWaiters(MountHealth health)
     /// <see cref="Result"/>.</summary>
     public bool Add(long group, DurableCallback callback, object? state)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (!CanWait(group)) return false;
             AddToGroup(new Waiter(group, callback, state));
@@ -55,7 +55,7 @@ sealed class DurableWaiters(MountHealth health)
     /// <summary>The same for one object, whose changes in REDO are enough.</summary>
     public bool AddRedo(int pfsId, long objId, long group, DurableCallback callback, object? state)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (!CanWait(group)) return false;
             _redo.Add(new Waiter(group, callback, state, pfsId, objId));
@@ -78,7 +78,7 @@ sealed class DurableWaiters(MountHealth health)
     /// </summary>
     public void TakeRedo(Func<int, long, bool> log)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             _taken.AddRange(_redo);
             _redo.Clear();
@@ -92,7 +92,7 @@ sealed class DurableWaiters(MountHealth health)
                 _taken[kept++] = waiter;
                 continue;
             }
-            lock (_lock) AddToGroup(waiter);
+            using (_lock.Hold()) AddToGroup(waiter);
         }
         _taken.RemoveRange(kept, _taken.Count - kept);
     }
@@ -121,7 +121,7 @@ sealed class DurableWaiters(MountHealth health)
 
     public void SetDurable(long group)
     {
-        lock (_lock) Volatile.Write(ref _durable, group);
+        using (_lock.Hold()) Volatile.Write(ref _durable, group);
     }
 
     /// <summary>Nothing is reachable any more: a latched mount has nothing to flush.</summary>
@@ -130,14 +130,14 @@ sealed class DurableWaiters(MountHealth health)
     /// <summary>Nobody can wait from here on.</summary>
     public void Stop()
     {
-        lock (_lock) _stopped = true;
+        using (_lock.Hold()) _stopped = true;
     }
 
     /// <summary>Answers everybody who waits for a group up to this one, in the order of their coming.</summary>
     public void Answer(Errno result, long upTo)
     {
         List<Waiter> ready = Interlocked.Exchange(ref _spare, null) ?? [];
-        lock (_lock)
+        using (_lock.Hold())
         {
             Collect(_waiting, upTo, ready);
             Collect(_redo, upTo, ready);

@@ -52,7 +52,7 @@ public sealed partial class WriteCore
     /// </summary>
     public void RedoOnce()
     {
-        lock (_flushLock)
+        using (_flushLock.Hold())
         {
             _health.ThrowIfCritical();
             try

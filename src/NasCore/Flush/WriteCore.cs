@@ -41,11 +41,11 @@ public sealed partial class WriteCore : IDisposable
     readonly TidAllocator _tids;
     readonly GroupState _group = new();
     readonly MountHealth _health;
-    readonly ReaderWriterLockSlim _lock;
+    readonly RankedReaderWriterLock _lock;
     readonly ManualResetEventSlim _wake = new(false);
     readonly DurableWaiters _waiters;
     readonly GroupWriter _disk;
-    readonly Lock _flushLock = new();
+    readonly RankedLock _flushLock = new(LockRank.Flush, "flush");
     readonly TimeProvider _time;
     readonly TimeSpan _interval;
     List<BaseElm> _dueRemovals = [];
@@ -55,7 +55,7 @@ public sealed partial class WriteCore : IDisposable
     Thread? _thread;
 
     public WriteCore(VolumeSet volumes, BufferCache cache, NodeStore nodes, RecordReader reader, FifoGeometry geometry,
-        ReaderEpochs epochs, ReaderWriterLockSlim fsLock, MountHealth health, TimeProvider time, TimeSpan interval,
+        ReaderEpochs epochs, RankedReaderWriterLock fsLock, MountHealth health, TimeProvider time, TimeSpan interval,
         long fifoPosition, uint fifoSeq)
     {
         _volumes = volumes;
@@ -214,7 +214,7 @@ public sealed partial class WriteCore : IDisposable
     /// <summary>Closes and writes the open group, if it holds anything. One caller at a time.</summary>
     public void FlushOnce()
     {
-        lock (_flushLock)
+        using (_flushLock.Hold())
         {
             _health.ThrowIfCritical();
             try

@@ -27,7 +27,7 @@ public sealed class BufferCache : IDisposable
     readonly BufferMemoryPool _pool;
     readonly Dictionary<ulong, HammerBuffer> _map = [];
     readonly List<HammerBuffer> _ring = [];
-    readonly Lock _lock = new();
+    readonly RankedLock _lock = new(LockRank.Leaf, "buffer cache");
     int _hand;
 
     /// <param name="store">Where buffers come from.</param>
@@ -63,7 +63,7 @@ public sealed class BufferCache : IDisposable
         HammerOff zone2 = offset.ToZone2().BufferBase;
         _store.CheckRange(zone2, HammerConst.BufferBytes);
         HammerBuffer buffer;
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (!_map.TryGetValue(zone2.Value, out buffer!)) buffer = AddLocked(zone2);
             Interlocked.Increment(ref buffer.Pins);
@@ -91,7 +91,7 @@ public sealed class BufferCache : IDisposable
     {
         HammerOff zone2 = offset.ToZone2().BufferBase;
         HammerBuffer? buffer;
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (_map.TryGetValue(zone2.Value, out buffer))
             {
@@ -113,7 +113,7 @@ public sealed class BufferCache : IDisposable
     /// <summary>Forgets clean, unpinned buffers; for cold measurements and after the device changed under us.</summary>
     public void DropClean()
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             for (int i = _ring.Count - 1; i >= 0; i--)
             {
@@ -125,7 +125,7 @@ public sealed class BufferCache : IDisposable
 
     public void Dispose()
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             foreach (HammerBuffer buffer in _ring)
             {
@@ -158,7 +158,7 @@ public sealed class BufferCache : IDisposable
             }
         }
         Exception error = buffer.LoadError!;
-        lock (_lock)
+        using (_lock.Hold())
         {
             buffer.Unpin();
             if (_map.TryGetValue(buffer.Zone2.Value, out HammerBuffer? now) && now == buffer && buffer.Pins == 0)

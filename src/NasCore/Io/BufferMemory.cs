@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.Threading;
 using NasCore.Primitives;
 using NasLinux;
 
@@ -31,7 +30,7 @@ public sealed class BufferMemoryPool : IDisposable
 
     readonly List<NativeSlab> _slabs = [];
     readonly Stack<BufferMemory> _free = new();
-    readonly Lock _lock = new();
+    readonly RankedLock _lock = new(LockRank.Memory, "memory pool");
 
     /// <summary>Pieces handed out now.</summary>
     public int InUse { get; private set; }
@@ -39,7 +38,7 @@ public sealed class BufferMemoryPool : IDisposable
     /// <summary>A piece with arbitrary contents.</summary>
     public BufferMemory Take()
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             if (_free.Count == 0) Grow();
             InUse++;
@@ -49,7 +48,7 @@ public sealed class BufferMemoryPool : IDisposable
 
     public void Give(BufferMemory memory)
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             InUse--;
             _free.Push(memory);
@@ -58,7 +57,7 @@ public sealed class BufferMemoryPool : IDisposable
 
     public void Dispose()
     {
-        lock (_lock)
+        using (_lock.Hold())
         {
             foreach (NativeSlab slab in _slabs) slab.Dispose();
             _slabs.Clear();
