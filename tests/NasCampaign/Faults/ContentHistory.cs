@@ -76,13 +76,26 @@ sealed class ContentHistory
         if (!bytes.ContainsAnyExcept((byte)0)) return true;
         if (!_pieces.TryGetValue(objId, out Dictionary<long, List<byte[]>>? file)
             || !file.TryGetValue(at / Piece, out List<byte[]>? known)) return false;
-        foreach (byte[] version in known)
+        // Byte for byte: a write into a block whose newer version the disk has lost changes the older one. That random
+        // bytes pass for a whole piece is out of the question.
+        for (int i = 0; i < bytes.Length; i++)
         {
-            // The end of the file may be an older or newer one: behind it there are zeros.
-            if (version.AsSpan(0, bytes.Length).SequenceEqual(bytes)) return true;
-            int end = bytes.LastIndexOfAnyExcept((byte)0) + 1;
-            if (version.AsSpan(0, end).SequenceEqual(bytes[..end])) return true;
+            if (bytes[i] != 0 && !known.Exists(Holds(i, bytes[i]))) return false;
         }
-        return false;
+        return true;
+    }
+
+    static Predicate<byte[]> Holds(int at, byte value) => version => version[at] == value;
+
+    /// <summary>What is known of a place, for a finding.</summary>
+    public string Tell(long objId, long at, ReadOnlySpan<byte> bytes)
+    {
+        if (!_pieces.TryGetValue(objId, out Dictionary<long, List<byte[]>>? file)) return "no such object ever was";
+        if (!file.TryGetValue(at / Piece, out List<byte[]>? known)) return "nothing was ever there";
+        int wrong = 0;
+        while (wrong < bytes.Length && (bytes[wrong] == 0 || known.Exists(Holds(wrong, bytes[wrong])))) wrong++;
+        return $"{known.Count} versions; byte {wrong} of {bytes.Length} is in none: "
+            + Convert.ToHexStringLower(bytes[wrong..Math.Min(bytes.Length, wrong + 16)]) + " and not "
+            + string.Join(", ", known.ConvertAll(k => Convert.ToHexStringLower(k.AsSpan(wrong, 8))));
     }
 }

@@ -42,7 +42,7 @@ static class LyingRun
         IBlockDevice[] devices = work.Fresh();
         IBlockDevice[] faulty = [.. devices.Select(d => (IBlockDevice)new FaultDevice(d, plan))];
         plan.IsArmed = true;
-        string? told = Work(work, faulty, context);
+        string? told = Work(work, history, faulty, plan, context);
         plan.IsArmed = false;
         LieOutcome outcome = Judge(work, history, devices, context, out how);
         if (told is null) return outcome;
@@ -50,15 +50,22 @@ static class LyingRun
         return outcome == LieOutcome.Harmless ? outcome : LieOutcome.Told;
     }
 
-    static string? Work(FaultWork work, IBlockDevice[] devices, string context)
+    /// <summary>
+    /// Ends at an error (which it tells), or when the tree is not the one that it should be: whoever goes on then
+    /// writes to other objects than he means.
+    /// </summary>
+    static string? Work(FaultWork work, ContentHistory history, IBlockDevice[] devices, FaultPlan plan, string context)
     {
         try
         {
             using HammerFs fs = MountedTree.Mount(work.Options(), devices);
             var driver = new FacadeDriver(fs);
+            int done = 0;
             foreach ((ModelOp op, ModelErrno expected) in work.Operations)
             {
                 fs.Cache.DropClean();
+                if (plan.HasFired && SurvivingTree.Read(fs).Text != history.States[done]) return null;
+                done++;
                 Errno e = op.Kind == OpKind.Sync ? fs.SyncAndWait() : op.IsMarker ? Errno.None : driver.Do(op);
                 if (e.Value != (int)expected) return $"{op}: {e} {fs.Health.Message}";
             }
@@ -89,7 +96,8 @@ static class LyingRun
             tree = SurvivingTree.Read(fs, (path, objId, at, bytes) =>
             {
                 if (!history.Was(objId, at, bytes))
-                    throw Finding.Of(context, $"{path} (object {objId:x}) at {at}: bytes that never stood there");
+                    throw Finding.Of(context, $"{path} (object {objId:x}) at {at}: bytes that never stood there\n  "
+                        + history.Tell(objId, at, bytes));
             });
         }
         catch (Exception e) when (e is IOException or HammerMediumException or HammerFormatException
