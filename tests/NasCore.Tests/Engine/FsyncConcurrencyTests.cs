@@ -18,6 +18,10 @@ public sealed class FsyncConcurrencyTests : RuleTestBase
     const int Fsyncers = 4;
     static readonly TimeSpan s_duration = TimeSpan.FromSeconds(2);
 
+    /// <summary>However fast the machine: every group keeps a version of what it changed, and the volume is
+    /// small.</summary>
+    const int AppendsMax = 1500, NamesMax = 2000;
+
     /// <summary>Size of an own file that fsync had promised when the log had so many events.</summary>
     readonly record struct Promise(int File, int Size, int Events);
 
@@ -61,7 +65,7 @@ public sealed class FsyncConcurrencyTests : RuleTestBase
     {
         if (fs.Open(file).IsError) throw new InvalidOperationException("open");
         byte[] piece = new byte[700];
-        for (int size = 0; watch.Elapsed < s_duration; size += piece.Length)
+        for (int size = 0; watch.Elapsed < s_duration && size < AppendsMax * piece.Length; size += piece.Length)
         {
             Fill(piece, number, size);
             Good(ConcurrencyTests.Parked(fs, () => fs.Write(file, (ulong)size, piece, false, false, out _)));
@@ -92,7 +96,7 @@ public sealed class FsyncConcurrencyTests : RuleTestBase
     /// <summary>UNDO for the groups, and groups that somebody wants.</summary>
     static void Names(HammerFs fs, Stopwatch watch)
     {
-        for (int i = 0; watch.Elapsed < s_duration; i++)
+        for (int i = 0; watch.Elapsed < s_duration && i < NamesMax; i++)
         {
             byte[] name = Name($"n{i}");
             Good(ConcurrencyTests.Parked(fs,
