@@ -51,7 +51,8 @@ sealed class TestWatchdogAttribute : BeforeAfterTestAttribute
             {
                 if (Environment.TickCount64 - since <= s_limitMs) { continue; }
                 string test = name[(name.IndexOf(' ', StringComparison.Ordinal) + 1)..];
-                Environment.FailFast($"{test} runs for more than {s_limitMs / 1000} seconds: taken for a hang\n{Locks()}");
+                Environment.FailFast(
+                    $"{test} runs for more than {s_limitMs / 1000} seconds: taken for a hang\n{Locks()}");
             }
         }
     }
