@@ -24,7 +24,8 @@ fast=(-c Release -v q --nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=fa
     "-p:UseSharedCompilation=${MUTATE_SHARED:-false}")
 # The oracle and the rules come after the campaigns: what a sum protects from is not a power cut.
 second_line=(--filter-class '*Recovery*' --filter-class '*Check*' --filter-class '*DamagedVolume*'
-    --filter-class '*Evil*' --filter-class '*Fuzz*' --filter-class '*Mirror*' --filter-class '*ReviewTests*')
+    --filter-class '*Evil*' --filter-class '*Fuzz*' --filter-class '*Mirror*' --filter-class '*ReviewTests*'
+    --stop-on-fail on)
 
 # Applies the mutation of a name to the copy; says what does not fit.
 apply() {
@@ -92,14 +93,17 @@ catch() {
             return 0
         fi
     done
+    code=0
     (cd "$tree" && timeout -k 5 400 "$tests/NasCore.Tests" --progress off "${second_line[@]}" >"$log" 2>&1 \
-        </dev/null) || {
-        printf '%s\t%s\n' "$(sed -n 's/^failed \([^ (]*\).*/\1/p' "$log" | head -n 1 | grep -o '[^.]*\.[^.]*$')" \
-            "$(grep -A 8 '^failed ' "$log" | sed '1d; /^ *Xunit\.[A-Za-z.]*Exception/d' | head -n 4 | tr -s ' \n' ' ' \
-                | cut -c1-260)"
+        </dev/null) || code=$?
+    [ $code -eq 0 ] && return 1
+    if ! grep -q '^failed ' "$log"; then
+        printf 'tests\tended with code %s (124: no progress)\n' "$code"
         return 0
-    }
-    return 1
+    fi
+    printf '%s\t%s\n' "$(sed -n 's/^failed \([^ (]*\).*/\1/p' "$log" | head -n 1 | grep -o '[^.]*\.[^.]*$')" \
+        "$(grep -A 8 '^failed ' "$log" | sed '1d; /^ *Xunit\.[A-Za-z.]*Exception/d' | head -n 4 | tr -s ' \n' ' ' \
+            | cut -c1-260)"
 }
 
 # The finding in one line: what, and the first facts; not where, which is long.

@@ -102,6 +102,7 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     public UndoOutcome? RecoveryOutcome { get; private set; }
     public VolumeSet Volumes => _volumes;
     public BufferCache Cache => _cache;
+    public Blockmap.ReaderEpochs Epochs => _epochs;
     public NodeStore Nodes => _nodes;
     public InodeReader Inodes => _inodes;
     public MountHealth Health { get; } = new();

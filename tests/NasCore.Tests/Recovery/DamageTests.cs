@@ -27,6 +27,11 @@ public sealed class DamageTests : RuleTestBase
         return driver.Fs;
     }
 
+    /// <summary>Address of the layer 2 entry of a big-block of a volume of less than 4 TiB.</summary>
+    static ulong Layer2(OracleVolume oracle, HammerOff inside) =>
+        BitConverter.ToUInt64(oracle.Medium.ReadBytes(oracle.Medium.Root.ZonePhys(4) + 8, 8))
+        + 16 * ((inside.Value >> 23) & 0x7FFFF);
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -38,8 +43,7 @@ public sealed class DamageTests : RuleTestBase
         HammerFs fs = Damaged(driver, oracle =>
         {
             ulong data = oracle.Records.First(r => r.DataOffset >> 60 == 10).DataOffset;
-            ulong layer2 = BitConverter.ToUInt64(oracle.Medium.ReadBytes(oracle.Medium.Root.ZonePhys(4) + 8, 8));
-            return layer2 + 16 * ((data >> 23) & 0x7FFFF) + 4;
+            return Layer2(oracle, new HammerOff(data)) + 4;
         });
         for (int i = 0; i < 20; i++) Assert.Equal(Bytes(100_000, i), Read(fs, Find(fs, $"f{i}")));
         for (int i = 0; i < 10; i++) Must(fs, () => fs.Unlink(fs.Root, Name($"f{i}")));
@@ -49,6 +53,58 @@ public sealed class DamageTests : RuleTestBase
         Assert.Single(fs.Core.Freemap.DamagedEntries);
         driver.Remount();
         for (int i = 0; i < 10; i++) Assert.Equal(Bytes(100_000, 100 + i), Read(driver.Fs, Find(driver.Fs, $"new{i}")));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    [InlineData(8)]
+    [InlineData(12)]
+    public void Damaged_freemap_entry_is_neither_used_nor_sealed_again(int field)
+    {
+        using EngineDriver driver = Small();
+        for (int i = 0; i < 20; i++) File(driver.Fs, $"f{i}", Bytes(100_000, i));
+        Sync(driver.Fs);
+        ulong block = 0, entry = 0;
+        HammerFs fs = Damaged(driver, oracle =>
+        {
+            ulong data = oracle.Records.First(r => r.DataOffset >> 60 == 10).DataOffset;
+            block = data >> 23;
+            return (entry = Layer2(oracle, new HammerOff(data))) + (ulong)field;
+        });
+        byte[] before = new byte[16], after = new byte[16];
+        driver.Device.Read(At(driver.Device, entry), before);
+        HashSet<ulong> old = [.. Records(driver.Device).Select(r => r.DataOffset)];
+        for (int i = 0; i < 20; i++) File(fs, $"new{i}", Bytes(100_000, 100 + i));
+        Must(fs, () => fs.Unlink(fs.Root, Name("f0")));
+        Sync(fs);
+        fs.Dispose();
+        driver.Device.Read(At(driver.Device, entry), after);
+        Assert.Equal(before, after);
+        Assert.DoesNotContain(Records(driver.Device), r => r.DataOffset >> 23 == block && !old.Contains(r.DataOffset));
+        driver.Remount();
+        for (int i = 1; i < 20; i++) Assert.Equal(Bytes(100_000, i), Read(driver.Fs, Find(driver.Fs, $"f{i}")));
+    }
+
+    [Fact]
+    public void Freemap_entry_damaged_between_reserving_and_charging_is_an_error()
+    {
+        using EngineDriver driver = Small();
+        File(driver.Fs, "f", Bytes(100_000, 1));
+        Sync(driver.Fs);
+        HammerFs fs = driver.Fs;
+        HammerOff reserved = Assert.NotNull(fs.Core.Freemap.Reserve(Zone.LargeData, 65536));
+        ulong entry;
+        using (OracleVolume oracle = MountedTree.Oracle(driver.Device)) entry = Layer2(oracle, reserved);
+        byte[] bytes = new byte[16];
+        driver.Device.Read(At(driver.Device, entry), bytes);
+        bytes[4] ^= 0x10;
+        driver.Device.Write(At(driver.Device, entry), bytes);
+        fs.Cache.DropClean();
+        HammerMediumException e = Assert.Throws<HammerMediumException>(
+            () => fs.Core.Freemap.Commit(reserved, 65536));
+        Assert.Contains("freemap layer 2 entry with a wrong CRC", e.Message, StringComparison.Ordinal);
+        Assert.Contains($"{entry:x16}", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -116,6 +116,49 @@ public sealed class FifoEdgeTests : RuleTestBase
         MountedTree.AssertSound("bad record", device);
     }
 
+    [Theory]
+    [InlineData(6, true)]
+    [InlineData(7, true)]
+    [InlineData(6, false)]
+    [InlineData(7, false)]
+    public void A_record_with_a_turned_bit_in_its_payload_is_never_applied(uint version, bool within)
+    {
+        const int first = 65536, bad = 2;
+        MemoryBlockDevice device = Clean(out string tree, version);
+        FifoPoke.MoveTo(device, first, seq: 100);
+        // Each record restores eight bytes of its own, which the crash left scribbled over.
+        HammerOff target = Scratch(device, out byte[] old);
+        for (int i = 0; i < 4; i++)
+        {
+            byte[] sector = FifoPoke.PadTo(FifoPoke.Undo(version, (uint)(101 + i), target.Add(8 * i), old));
+            if (i == bad) sector[FifoUndo.Bytes + 3] ^= 0x10;
+            device.Write(FifoPoke.DeviceByte(device, first + i * 512), sector);
+            Scribble(device, target.Add(8 * i));
+        }
+        FifoPoke.SetIndices(device, first, first + (within ? 2048 : 0));
+        MemoryBlockDevice before = device.Clone();
+        byte[] now = new byte[32], scribbled = new byte[32];
+        before.Read(At(before, target.Value), scribbled);
+        if (within)
+        {
+            HammerFormatException e = Assert.Throws<HammerFormatException>(
+                () => MountedTree.Mount(MountedTree.Options(), device).Dispose());
+            Assert.Contains("damaged record", e.Message, StringComparison.Ordinal);
+            Assert.Contains("3000000000010400: CRC does not match", e.Message, StringComparison.Ordinal);
+            device.Read(At(device, target.Value), now);
+            Assert.Equal(scribbled, now);
+            return;
+        }
+        using (HammerFs fs = MountedTree.Mount(MountedTree.Options(), device))
+        {
+            Assert.Equal(bad, fs.RecoveryOutcome!.UndoRecords);
+            Assert.Equal(tree, MountedTree.Text(fs));
+        }
+        device.Read(At(device, target.Value), now);
+        Assert.Equal([.. old, .. old, .. scribbled[16..]], now);
+        MountedTree.AssertSound("turned bit", device);
+    }
+
     [Fact]
     public void A_record_that_would_restore_outside_its_buffer_or_zone_is_refused()
     {

@@ -193,6 +193,34 @@ public sealed class WriteRuleTests : RuleTestBase
     }
 
     [Fact]
+    public void W3_a_freed_block_waits_for_its_group_and_for_the_readers_that_may_still_see_it()
+    {
+        const int extent = HammerConst.ExtentBytesMax;
+        using EngineDriver driver = Small();
+        HammerFs fs = driver.Fs;
+        Freemap freemap = fs.Core.Freemap;
+        var held = new List<HammerOff>();
+        while (held.Count < HammerConst.BigBlockBytes / extent)
+        {
+            HammerOff off = freemap.Allocate(Zone.LargeData, extent)!.Value;
+            if (held.Count > 0 || off.BigBlockOffset == 0) held.Add(off);
+        }
+        ulong block = held[0].BigBlockBase.LongOffset;
+        Assert.All(held, off => Assert.Equal(block, off.BigBlockBase.LongOffset));
+        File(fs, "f");
+        int reader = fs.Epochs.Enter();
+        foreach (HammerOff off in held) freemap.Free(off, extent);
+        Assert.Equal(1, freemap.HeldCount);
+        // All the other space goes; the old contents of this block may still be needed after a crash.
+        while (freemap.Allocate(Zone.LargeData, extent) is { } off)
+            Assert.NotEqual(block, off.BigBlockBase.LongOffset);
+        fs.Core.FlushOnce();
+        Assert.Null(freemap.Allocate(Zone.LargeData, extent));
+        fs.Epochs.Leave(reader);
+        Assert.Equal(block, freemap.Allocate(Zone.LargeData, extent)!.Value.BigBlockBase.LongOffset);
+    }
+
+    [Fact]
     public void W4_object_ids_lie_below_the_tid_of_their_group_and_below_the_next_tid_on_the_medium()
     {
         using EngineDriver driver = Small();
