@@ -41,8 +41,9 @@ abstract class FuzzCampaign : ICampaign
             int seed = unchecked((int)(c.Seed * 1_000_003) + i);
             string where = string.Create(CultureInfo.InvariantCulture, $"seed {c.Seed}, input {i} ({seed})");
             (TimeSpan took, long allocated) = Measured(seed, where);
-            // Whoever else computes in this process counts too: only what is slow twice is slow.
-            if (took > timeMax) (took, allocated) = Measured(seed, where);
+            // Whoever else computes in this process counts too, and the first input loads the corpus: only what is too
+            // much twice is too much.
+            if (took > timeMax || allocated > AllocatedBytesMax) (took, allocated) = Measured(seed, where);
             if (took > timeMax) throw new CampaignFinding("an input takes too long", where, took.ToString());
             if (allocated > AllocatedBytesMax)
                 throw new CampaignFinding("an input takes too much memory", where, $"{allocated} bytes");
