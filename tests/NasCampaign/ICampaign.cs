@@ -46,6 +46,7 @@ public static class Campaigns
     [
         new PowerEnumerated(),
         new PowerRandom(),
+        new PowerRandom(direct: true),
         new PowerMirror(),
         new PowerFull(),
         new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),

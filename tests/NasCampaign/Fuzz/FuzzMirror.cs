@@ -41,6 +41,8 @@ sealed class FuzzMirror : FuzzCampaign
 
     public override string Name => "fuzz-mirror";
 
+    protected override void Prepare() => _ = (s_streams.Value, s_empty.Value);
+
     protected override (int Smoke, int Long) Inputs => (12, 200);
 
     protected override void Input(Random random)

@@ -34,6 +34,8 @@ sealed class FuzzRequests : FuzzCampaign
 
     public override string Name => "fuzz-requests";
 
+    protected override void Prepare() => _ = s_empty.Value;
+
     protected override long AllocatedBytesMax => (64 + 32) << 20;
 
     sealed class Answers : IFuseTransport

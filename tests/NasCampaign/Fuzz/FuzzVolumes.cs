@@ -14,6 +14,8 @@ sealed class FuzzVolumes : FuzzCampaign
 
     public override string Name => "fuzz-volumes";
 
+    protected override void Prepare() => _ = s_images.Value;
+
     protected override (int Smoke, int Long) Inputs => (100, 1000);
 
     protected override void Input(Random random)
@@ -37,6 +39,8 @@ sealed class FuzzFifo : FuzzCampaign
         (string[])["random-crashed/9001", "random-crashed/9002", "v7/crash.undo-pre-n25"], FuzzImage.Load));
 
     public override string Name => "fuzz-fifo";
+
+    protected override void Prepare() => _ = s_images.Value;
 
     protected override void Input(Random random)
     {

@@ -32,6 +32,8 @@ public sealed record CrashVolume
     public long Bytes { get; init; } = 192L << 20;
     public long UndoBytes { get; init; } = 8L << 20;
     public long CacheBytes { get; init; } = 8L << 20;
+    /// <summary>Extents go to the device in the background, in the order in which the threads come.</summary>
+    public bool Direct { get; init; }
 
     public DiskImage Format()
     {
@@ -47,7 +49,8 @@ public sealed record CrashVolume
     public HammerFs Mount(IBlockDevice device, TimeProvider time) => HammerFs.Open(VolumeSet.Open([device]),
         new HammerFsOptions { Time = time, RunFlusher = false, NoHistory = NoHistory, CacheBytes = CacheBytes });
 
-    public override string ToString() => $"version {Version}{(NoHistory ? ", no history" : "")}";
+    public override string ToString() =>
+        $"version {Version}{(NoHistory ? ", no history" : "")}{(Direct ? ", direct" : "")}";
 }
 
 /// <summary>
@@ -67,7 +70,7 @@ public sealed class CrashRun : IDisposable
     {
         Volume = volume;
         Start = start;
-        Log = new PowerLog(start.Fork());
+        Log = new PowerLog(start.Fork(), volume.Direct);
         Fs = volume.Mount(Log, _time);
         if (model is not null) Model = new ModelFs(model);
         TreeState tree = TreeState.Capture(Fs);

@@ -12,7 +12,9 @@ public readonly record struct PowerEvent(long Offset, byte[]? Bytes)
 }
 
 /// <summary>A device that keeps a log of what was written and flushed, in order.</summary>
-public sealed class PowerLog(DiskImage below) : IBlockDevice
+/// <param name="below">What is written to.</param>
+/// <param name="direct">Extents are written in the background, as on a real device (decision 0013).</param>
+public sealed class PowerLog(DiskImage below, bool direct = false) : IBlockDevice
 {
     readonly List<PowerEvent> _events = [];
     readonly Lock _lock = new();
@@ -23,6 +25,7 @@ public sealed class PowerLog(DiskImage below) : IBlockDevice
     public long Length => below.Length;
     public int LogicalBlockBytes => below.LogicalBlockBytes;
     public bool IsReadOnly => false;
+    public bool HasDirectWrite => direct;
     public void Read(long offset, Span<byte> destination) => below.Read(offset, destination);
 
     public void Write(long offset, ReadOnlySpan<byte> source)

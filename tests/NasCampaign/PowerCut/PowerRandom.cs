@@ -11,11 +11,13 @@ namespace NasCampaign.PowerCut;
 /// <summary>
 /// Long random work, cut at every write: files and names of all kinds, open files without names, O_TMPFILE, large
 /// files that grow and are cut, large attributes, fsync of files and folders, sync, remounts; with and without
-/// history, versions 6 and 7, small caches, and the FIFO's end in the middle of it.
+/// history, versions 6 and 7, small caches, and the FIFO's end in the middle of it. As power-direct the extents are
+/// written in the background: the work is determined by the seed, the place of the extents among the other writes is
+/// not.
 /// </summary>
-public sealed class PowerRandom : ICampaign
+public sealed class PowerRandom(bool direct = false) : ICampaign
 {
-    public string Name => "power-random";
+    public string Name => direct ? "power-direct" : "power-random";
 
     public void RunRound(CampaignContext c)
     {
@@ -24,6 +26,7 @@ public sealed class PowerRandom : ICampaign
             Version = c.Random.Next(4) == 0 ? 6u : 7u,
             NoHistory = c.Random.Next(3) == 0,
             CacheBytes = c.Random.Next(3) == 0 ? 2L << 20 : 8L << 20,
+            Direct = direct,
         };
         DiskImage image = volume.Format();
         if (c.Random.Next(3) == 0) MoveFifo(volume, image, c.Random);
