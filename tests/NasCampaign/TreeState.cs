@@ -35,6 +35,15 @@ public sealed class TreeState
     public IReadOnlyDictionary<string, TreeEntry> Entries => _entries;
     public int Count => _entries.Count;
 
+    const ulong KeptBytesMax = 8 << 20;
+
+    readonly Dictionary<long, byte[]>? _bytes;
+
+    TreeState(bool keepsBytes) => _bytes = keepsBytes ? [] : null;
+
+    /// <summary>The bytes of a file, if they were kept.</summary>
+    public byte[]? BytesOf(long ino) => _bytes?.GetValueOrDefault(ino);
+
     public IEnumerable<TreeEntry> OfIno(long ino) => _entries.Values.Where(e => e.Ino == ino);
 
     /// <summary>Names of a directory with what they lead to; null if it is not there.</summary>
@@ -51,16 +60,20 @@ public sealed class TreeState
     public bool Equals(TreeState other) => Count == other.Count
         && _entries.Values.Zip(other._entries.Values).All(p => p.First.Equals(p.Second));
 
-    public static TreeState Capture(HammerFs fs, ulong asOf = Tid.Max, int pfsId = 0)
+    /// <param name="fs">What is looked at.</param>
+    /// <param name="asOf">The view.</param>
+    /// <param name="pfsId">The PFS.</param>
+    /// <param name="keepsBytes">Keeps the bytes of files beside their hashes.</param>
+    public static TreeState Capture(HammerFs fs, ulong asOf = Tid.Max, int pfsId = 0, bool keepsBytes = false)
     {
-        var state = new TreeState();
+        var state = new TreeState(keepsBytes);
         byte[] buffer = new byte[1 << 18];
         var pending = new Stack<(string Path, Vnode Vnode)>();
         pending.Push(("/", new Vnode(pfsId, asOf, HammerConst.RootObjId)));
         while (pending.TryPop(out (string Path, Vnode Vnode) at))
         {
             Must(fs.GetAttr(at.Vnode, out FileAttr attr), at.Path, "getattr");
-            state._entries.Add(at.Path, Entry(fs, at.Path, at.Vnode, in attr, buffer));
+            state._entries.Add(at.Path, Entry(fs, at.Path, at.Vnode, in attr, buffer, state._bytes));
             if (attr.Type != ObjType.Directory) continue;
             var sink = new Sink([]);
             Must(fs.ReadDir(at.Vnode, 0, ref sink), at.Path, "readdir");
@@ -74,7 +87,8 @@ public sealed class TreeState
         return state;
     }
 
-    static TreeEntry Entry(HammerFs fs, string path, Vnode vnode, in FileAttr attr, byte[] buffer)
+    static TreeEntry Entry(HammerFs fs, string path, Vnode vnode, in FileAttr attr, byte[] buffer,
+        Dictionary<long, byte[]>? kept)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{attr.Mode:x}:{attr.Uid}:{attr.Gid}:{attr.Uflags:x}");
@@ -86,7 +100,7 @@ public sealed class TreeState
             text.Append(" -> ").Append(OracleText.Decode(buffer.AsSpan(0, n)));
         }
         AppendXattrs(text, fs, path, vnode, buffer);
-        string content = attr.Type == ObjType.RegFile ? Content(fs, path, vnode, attr.Size, buffer) : "";
+        string content = attr.Type == ObjType.RegFile ? Content(fs, path, vnode, in attr, buffer, kept) : "";
         return new TreeEntry(path, attr.ObjId, attr.Type, text.ToString(), attr.Nlinks, content, attr.Mtime,
             attr.Ctime);
     }
@@ -102,17 +116,20 @@ public sealed class TreeState
         }
     }
 
-    static string Content(HammerFs fs, string path, Vnode vnode, ulong size, byte[] buffer)
+    static string Content(HammerFs fs, string path, Vnode vnode, in FileAttr attr, byte[] buffer,
+        Dictionary<long, byte[]>? kept)
     {
         var hash = new XxHash3();
+        byte[]? bytes = kept is null || attr.Size > KeptBytesMax ? null : kept[attr.ObjId] = new byte[attr.Size];
         for (ulong at = 0; ;)
         {
             Must(fs.Read(vnode, at, buffer, out int n), path, $"read at {at}");
             if (n == 0) break;
             hash.Append(buffer.AsSpan(0, n));
+            if (bytes is not null) buffer.AsSpan(0, n).CopyTo(bytes.AsSpan((int)at));
             at += (ulong)n;
         }
-        return string.Create(CultureInfo.InvariantCulture, $"{size}:{hash.GetCurrentHashAsUInt64():x16}");
+        return string.Create(CultureInfo.InvariantCulture, $"{attr.Size}:{hash.GetCurrentHashAsUInt64():x16}");
     }
 
     static void Must(Errno e, string path, string what)

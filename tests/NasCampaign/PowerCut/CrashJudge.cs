@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using NasCore.Primitives;
+using NasTesting.Model;
 
 namespace NasCampaign.PowerCut;
 
@@ -9,7 +10,7 @@ namespace NasCampaign.PowerCut;
 /// Whether a tree found after a cut is one that a run may leave: one whole state, at least as new as every sync that
 /// had returned. Objects for which fsync was called may be newer than that state, as REDO leaves them, and must be at
 /// least as new as what their fsync promised, under the names that they had then or later. Times of such objects are
-/// those of the replay.
+/// those of the replay. An fsync under way may have brought part of what it was to promise, and nothing else.
 /// </summary>
 public sealed class CrashJudge(CrashRun run, int cut)
 {
@@ -66,7 +67,7 @@ public sealed class CrashJudge(CrashRun run, int cut)
             if (e.Equals(expected)) continue;
             if (!_fsynced.Contains(e.Ino) || e.Type != ObjType.RegFile || e.Ino != expected.Ino
                 || e.Nlinks != expected.Nlinks) return "";
-            if (!Range(k, newest).Any(m => Shows(m, e))) return "";
+            if (!Range(k, newest).Any(m => Shows(m, e)) && !IsOnItsWay(e, found)) return "";
         }
         foreach (Acknowledgement ack in _held)
         {
@@ -91,13 +92,40 @@ public sealed class CrashJudge(CrashRun run, int cut)
         return path == "/" ? (0, "") : (tree.Entries[folder].Ino, path[(slash + 1)..]);
     }
 
-    static bool SameObject(TreeState promised, TreeState found, long ino)
+    /// <summary>
+    /// True if an fsync of this file was under way, and its REDO is on the medium in part: then each byte is that of
+    /// some state between the one promised last and the one that this fsync would have promised, and so is the size.
+    /// </summary>
+    bool IsOnItsWay(TreeEntry e, TreeState found)
+    {
+        Acknowledgement? coming = run.Acks.Find(a => a.Ino == e.Ino && a.Begun <= cut && a.Promised > cut);
+        if (coming is null || found.BytesOf(e.Ino) is not { } bytes) return false;
+        int from = _held.Where(a => a.Ino == e.Ino || a.Ino == 0).Select(a => a.State).Append(0).Max();
+        var contents = new List<ModelContent>();
+        foreach (int m in Range(from, coming.State))
+        {
+            if (_states[m].Tree.OfIno(e.Ino).FirstOrDefault() is not { } then || then.Attrs != e.Attrs
+                || _states[m].Model?.Find(then.Path)?.Content is not { } content) continue;
+            contents.Add(content);
+        }
+        if (contents.Count == 0 || bytes.Length < contents.Min(c => c.Size)
+            || bytes.Length > contents.Max(c => c.Size)) return false;
+        List<byte[]> all = [.. contents.Select(c => c.Read(0, bytes.Length))];
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            byte b = bytes[i];
+            if (!all.Exists(a => i < a.Length ? a[i] == b : b == 0)) return false;
+        }
+        return true;
+    }
+
+    bool SameObject(TreeState promised, TreeState found, long ino)
     {
         List<TreeEntry> a = [.. promised.OfIno(ino)], b = [.. found.OfIno(ino)];
         if (!a.Select(e => Place(promised, e.Path)).Order().SequenceEqual(b.Select(e => Place(found, e.Path)).Order()))
             return false;
         if (a.Count == 0) return true;
         if (a[0].Type == ObjType.Directory && !promised.NamesIn(ino)!.SequenceEqual(found.NamesIn(ino)!)) return false;
-        return a[0].Content == b[0].Content && a[0].Attrs == b[0].Attrs;
+        return a[0].Content == b[0].Content && a[0].Attrs == b[0].Attrs || IsOnItsWay(b[0], found);
     }
 }

@@ -80,7 +80,7 @@ public sealed class CrashTrial(CampaignContext context, CrashRun run)
     TreeState Recover(PowerLog log, CrashJudge judge, bool deep, string where)
     {
         using HammerFs fs = run.Volume.Mount(log, new CampaignTime());
-        TreeState found = TreeState.Capture(fs);
+        TreeState found = TreeState.Capture(fs, keepsBytes: true);
         if (fs.RedoneObjects.Count > 0) context.Count("replays of REDO");
         if (judge.Judge(found) is { } wrong) throw new CampaignFinding("the tree after a crash is wrong", where, wrong);
         if (deep)
