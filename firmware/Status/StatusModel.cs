@@ -1,0 +1,154 @@
+using System;
+using System.Collections.Generic;
+using System.Text.Json.Serialization;
+
+namespace NasFirmware.Status;
+
+// StatusModel: the one model of how the box is. Services put what they know on the StatusBoard; light, display,
+// command line and page are renderings of its snapshot and know nothing else. All of it is plain, immutable and goes
+// through JSON unchanged. Times between events are measured with the monotonic clock by those who report them; wall
+// times are for the eye only.
+
+/// <summary>How good a thing is; the worst one decides.</summary>
+enum Severity { Good, Degraded, Failed }
+
+/// <summary>Where a file system stands.</summary>
+enum VolumeState
+{
+    /// <summary>Its disks, or some of them, are not there.</summary>
+    Missing,
+    Mounting,
+    Mounted,
+    /// <summary>Latched: read-only after an error, see Problem.</summary>
+    Latched,
+    /// <summary>There, but not mountable, see Problem.</summary>
+    Failed,
+}
+
+/// <summary>A file system of the configuration.</summary>
+sealed record VolumeStatus
+{
+    public required string Name { get; init; }
+    public required VolumeState State { get; init; }
+    public string? FsId { get; init; }
+    public string? Label { get; init; }
+    public string? Mount { get; init; }
+    public long BytesTotal { get; init; }
+    public long BytesFree { get; init; }
+    /// <summary>TID of the last durable flush group.</summary>
+    public string? DurableTid { get; init; }
+    /// <summary>The oldest moment of which all versions that the policy keeps are still there.</summary>
+    public DateTimeOffset? OldestReachable { get; init; }
+    /// <summary>At the rate of the last days; null if it does not fill.</summary>
+    public double? FullInDays { get; init; }
+    /// <summary>When the clean-up service was last through, and what it did.</summary>
+    public string? LastCleanup { get; init; }
+    public string? Problem { get; init; }
+    public IReadOnlyList<string> Devices { get; init; } = [];
+}
+
+/// <summary>Where a mirror stands, seen from this box.</summary>
+enum MirrorPhase
+{
+    /// <summary>The file system or PFS on this side is not there.</summary>
+    NoSource,
+    Connecting,
+    /// <summary>The other box does not answer.</summary>
+    Unreachable,
+    /// <summary>The other box, or this one, says that this pair must not go on: see Problem.</summary>
+    Refused,
+    FirstLoad,
+    Streaming,
+    /// <summary>Nothing to send: every durable change is durable there.</summary>
+    InStep,
+}
+
+/// <summary>A mirror that this box sends or receives.</summary>
+sealed record MirrorStatus
+{
+    public required string Name { get; init; }
+    /// <summary>True on the box that sends.</summary>
+    public required bool IsSource { get; init; }
+    public required string Peer { get; init; }
+    /// <summary>VOLUME or VOLUME/PFS on this box.</summary>
+    public required string Pfs { get; init; }
+    public required MirrorPhase Phase { get; init; }
+    /// <summary>Seconds since the oldest change that is not durable on the slave; 0 in step. Null: not known here.
+    /// </summary>
+    public double? LagSeconds { get; init; }
+    public double LagLimitSeconds { get; init; }
+    /// <summary>TID up to which the master is durable, and the slave has it.</summary>
+    public string? MasterTid { get; init; }
+    public string? SlaveTid { get; init; }
+    public long? BytesBehind { get; init; }
+    public double BytesPerSecond { get; init; }
+    /// <summary>Of a first load: what is done, 0 to 1, and how long the rest will take.</summary>
+    public double? Progress { get; init; }
+    public double? SecondsLeft { get; init; }
+    public long BytesSent { get; init; }
+    public long BytesResent { get; init; }
+    public int Resumes { get; init; }
+    public int Reconnects { get; init; }
+    /// <summary>The TID up to which both sides were last proven equal, how, and when.</summary>
+    public string? ProvenTid { get; init; }
+    public DateTimeOffset? ProvenAt { get; init; }
+    public bool ProvenFull { get; init; }
+    /// <summary>A comparison found a difference: the first place.</summary>
+    public string? Differs { get; init; }
+    public string? Problem { get; init; }
+}
+
+/// <summary>Another box.</summary>
+sealed record PeerStatus
+{
+    public required string Name { get; init; }
+    public bool IsReachable { get; init; }
+    public DateTimeOffset? LastSeen { get; init; }
+    public string? Address { get; init; }
+    /// <summary>What the peer says of itself in one line.</summary>
+    public string? Summary { get; init; }
+    public string? Problem { get; init; }
+}
+
+/// <summary>A disk.</summary>
+sealed record DiskStatus
+{
+    public required string Device { get; init; }
+    public string? Serial { get; init; }
+    public string? Model { get; init; }
+    public long Bytes { get; init; }
+    public int? Celsius { get; init; }
+    public bool IsAsleep { get; init; }
+    public string? Volume { get; init; }
+    public Severity Health { get; init; }
+    public string? Problem { get; init; }
+}
+
+/// <summary>Something under way that the owner watches: pairing, locating, a safe shutdown.</summary>
+enum Activity { None, Pairing, Locating, SafeToUnplug }
+
+/// <summary>How the box is.</summary>
+sealed record BoxStatus
+{
+    public required string Name { get; init; }
+    public required string Version { get; init; }
+    public string? Address { get; init; }
+    public double UptimeSeconds { get; init; }
+    public DateTimeOffset Now { get; init; }
+    public Severity Severity { get; init; }
+    /// <summary>The word for it: see <c>docs/OPERATING.md</c>.</summary>
+    public string State { get; init; } = "";
+    public Activity Activity { get; init; }
+    public string? PairingCode { get; init; }
+    /// <summary>Everything that is wrong, worst first, each a sentence.</summary>
+    public IReadOnlyList<string> Problems { get; init; } = [];
+    public IReadOnlyList<VolumeStatus> Volumes { get; init; } = [];
+    public IReadOnlyList<MirrorStatus> Mirrors { get; init; } = [];
+    public IReadOnlyList<PeerStatus> Peers { get; init; } = [];
+    public IReadOnlyList<DiskStatus> Disks { get; init; } = [];
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(BoxStatus))]
+sealed partial class StatusJson : JsonSerializerContext;
