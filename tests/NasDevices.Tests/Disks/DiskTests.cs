@@ -29,7 +29,7 @@ public sealed class DiskTests : IDisposable
         for (int length = 0; length < kernel.Length; length++)
         {
             // Cut off anywhere it is less, and never an exception.
-            UeventSocket.TryParse(kernel.AsSpan(0, length), out Uevent cut);
+            _ = UeventSocket.TryParse(kernel.AsSpan(0, length), out Uevent cut);
             Assert.StartsWith(cut.Action, "add", StringComparison.Ordinal);
         }
     }
