@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using NasCore.Blockmap;
 using NasCore.Flush;
 using NasCore.Objects;
@@ -25,7 +26,7 @@ public sealed partial class HammerFs
     /// </summary>
     void OpenWritable(UndoOutcome outcome)
     {
-        if (_volumes.Version < 4)
+        if (_volumes.Version < WritableVersionMin)
             throw new HammerFormatException($"file system version {_volumes.Version} can only be mounted read-only "
                 + "(read-write: 4 to 7)");
         if (_volumes.Root.Header.NextTid > NextTidMax)
@@ -51,15 +52,24 @@ public sealed partial class HammerFs
 
     bool _pfsFresh;
 
+    const uint WritableVersionMin = 4;
+
     /// <summary>Object ids come out of the same counter and are positive on the medium.</summary>
     const ulong NextTidMax = long.MaxValue - (1L << 40);
+
+    /// <summary>Restored buffers to their places, in the order of the device; they are not durable yet.</summary>
+    void WriteRestored(UndoOutcome outcome)
+    {
+        foreach (ulong address in outcome.Buffers.Keys.Order())
+            _volumes.WriteZone2(new HammerOff(address), outcome.Buffers[address]);
+        outcome.Buffers.Clear();
+    }
 
     void OpenWriteBack(UndoOutcome outcome)
     {
         if (outcome.IsClean) return;
-        foreach (var (address, bytes) in outcome.Buffers) _volumes.WriteZone2(new HammerOff(address), bytes);
+        WriteRestored(outcome);
         _volumes.FlushAll();
-        outcome.Buffers.Clear();
         foreach (Volumes.Volume volume in _volumes.All)
         {
             if (volume.VolNo != 0) volume.Device.Write(0, volume.HeaderBytes);
@@ -99,7 +109,7 @@ public sealed partial class HammerFs
     /// </summary>
     void OpenReplay(UndoOutcome outcome, RedoPlan plan)
     {
-        if (plan.Steps.Count == 0) return;
+        if (plan.Count == 0) return;
         if (outcome.Bytes <= _fifoGeometry.Bytes / 2) _core!.BeginReplay(outcome.First);
         else _core!.BeginMount();
         _replaying = true;
@@ -116,8 +126,11 @@ public sealed partial class HammerFs
 
     void OpenRedo(RedoPlan plan)
     {
-        foreach (RedoStep step in plan.Steps)
+        while (true)
         {
+            // The replay's own groups go into the FIFO behind the records, and may come round to them.
+            if (_fifoGeometry.Distance(_core!.FifoPosition, plan.Position) < _fifoGeometry.Bytes / 8 * 3) plan.Hold();
+            if (!plan.TryNext(out RedoStep step)) return;
             _redone.Add(step.ObjId);
             var vnode = new Vnode(new Localization(step.Localization).PfsId, Tid.Max, step.ObjId);
             if (!Shared(cursor => TryInodeLocked(cursor, vnode, out InodeOndisk inode)

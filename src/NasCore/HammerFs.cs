@@ -85,7 +85,9 @@ public sealed partial class HammerFs : IFileSystem, IDisposable
     {
         if (!IsReadOnly && _volumes.IsReadOnly)
             throw new HammerFormatException("a volume is opened read-only: mount with ro");
-        UndoOutcome outcome = UndoRecovery.Run(_volumes, _fifoGeometry);
+        bool writes = !IsReadOnly && _volumes.Version >= WritableVersionMin;
+        UndoOutcome outcome = UndoRecovery.Run(_volumes, _fifoGeometry, writes ? WriteRestored : null,
+            _options.RecoveryBytes);
         RecoveryOutcome = outcome;
         if (IsReadOnly) OpenHold(outcome);
         else OpenWritable(outcome);

@@ -29,6 +29,9 @@ public sealed record HammerFsOptions
     public bool RunFlusher { get; init; } = true;
     /// <summary>False: fsync always closes a group, REDO is never written.</summary>
     public bool Redo { get; init; } = true;
+    /// <summary>Restored buffers, in bytes, that recovery of a read-write mount holds before it writes them
+    /// back.</summary>
+    public long RecoveryBytes { get; init; } = 64L << 20;
     public required TimeProvider Time { get; init; }
     /// <summary>Messages for the log; may come from any thread.</summary>
     public Action<string>? Log { get; init; }

@@ -101,6 +101,9 @@ public sealed partial class WriteCore : IDisposable
     /// <summary>A name for the last durable state: above every TID that it holds, carried by no record (M2).</summary>
     public ulong DurableTid => Volatile.Read(ref _durableTid);
 
+    /// <summary>Position in the FIFO where the next record goes.</summary>
+    public long FifoPosition => _log.Position;
+
     /// <summary>Groups written so far, for status.</summary>
     public long GroupsWritten => _disk.Written;
 

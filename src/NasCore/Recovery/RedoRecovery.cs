@@ -19,35 +19,100 @@ namespace NasCore.Recovery;
 // Execution is by ordinary operations on the live tree, so replayed data get new TIDs and times.
 
 /// <summary>One replayed operation: a write with its bytes, or (without payload) a truncation to Offset.</summary>
-public sealed record RedoStep(long ObjId, uint Localization, ulong Offset, byte[]? Payload);
+public readonly record struct RedoStep(long ObjId, uint Localization, ulong Offset, byte[]? Payload);
 
-/// <summary>What stage 2 has to execute, in order.</summary>
+/// <summary>
+/// What stage 2 has to execute, in order, read from the FIFO step by step: only the places of TERMs are in memory.
+/// </summary>
 public sealed class RedoPlan
 {
-    public List<RedoStep> Steps { get; } = [];
+    readonly FifoReader _reader;
+    readonly FifoGeometry _geometry;
+    readonly Dictionary<RedoKey, long> _terms;
+    readonly long _start, _bytes;
+    readonly Queue<RedoStep> _held = new();
+    long _walked;
+
+    internal RedoPlan(FifoReader reader, FifoGeometry geometry, long start, long bytes,
+        Dictionary<RedoKey, long> terms)
+    {
+        _reader = reader;
+        _geometry = geometry;
+        _start = start;
+        _bytes = bytes;
+        _terms = terms;
+        // All records are seen to be good before the first of them is executed.
+        while (TryWalk(out _, isWanted: false)) Count++;
+        _walked = 0;
+    }
+
+    /// <summary>Steps in all.</summary>
+    public long Count { get; }
+
+    /// <summary>Position of the oldest record in the FIFO that is still to be read.</summary>
+    public long Position => (_start + _walked) % _geometry.Bytes;
+
+    /// <summary>
+    /// Reads all remaining steps now: what they lie in is about to be written over. This happens where the range and
+    /// what follows it fill most of the FIFO, which no writer leaves behind.
+    /// </summary>
+    public void Hold()
+    {
+        while (TryWalk(out RedoStep step, isWanted: true)) _held.Enqueue(step);
+    }
+
+    /// <summary>The next step.</summary>
+    public bool TryNext(out RedoStep step) => _held.TryDequeue(out step) || TryWalk(out step, isWanted: true);
+
+    bool TryWalk(out RedoStep step, bool isWanted)
+    {
+        step = default;
+        while (_walked < _bytes)
+        {
+            if (!_reader.TryAt(Position, out FifoRecord record))
+                throw new HammerFormatException("recovery cannot walk the REDO records: " + _reader.Problem);
+            long here = _walked;
+            _walked += record.Size;
+            if (record.IsPad || !RedoRecovery.TryRedo(record, out FifoRedo redo)) continue;
+            bool trunc = redo.Flags == RedoFlags.Trunc;
+            if (!trunc && redo.Flags != RedoFlags.Write) continue;
+            if (_terms.TryGetValue(RedoKey.Of(in redo, trunc), out long term) && term > here) continue;
+            if (isWanted)
+                step = new RedoStep(redo.ObjId, redo.Localization, redo.Offset,
+                    trunc ? null : record.Bytes.Slice(FifoRedo.Bytes, (int)redo.DataBytes).ToArray());
+            return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>What TERM records are matched by: the offset of a truncation does not count.</summary>
+readonly record struct RedoKey(long ObjId, uint Localization, bool IsTrunc, ulong Offset)
+{
+    internal static RedoKey Of(in FifoRedo redo, bool trunc) =>
+        new(redo.ObjId, redo.Localization, trunc, trunc ? 0 : redo.Offset);
 }
 
 public static class RedoRecovery
 {
     public static RedoPlan Plan(VolumeSet volumes, FifoGeometry geometry, UndoOutcome outcome)
     {
-        var plan = new RedoPlan();
-        if (!outcome.HasSync || outcome.IsClean || volumes.Version < 4) return plan;
         var reader = new FifoReader(volumes, geometry);
+        var terms = new Dictionary<RedoKey, long>();
+        if (!outcome.HasSync || outcome.IsClean || volumes.Version < 4)
+            return new RedoPlan(reader, geometry, outcome.Last, 0, terms);
         long start = outcome.RedoStart;
         bool inside = geometry.Distance(outcome.First, start) < outcome.Bytes;
-        var terms = new Dictionary<(long, uint, bool, ulong), long>();
         long extended = inside ? 0 : geometry.Distance(start, outcome.First);
         if (!inside) CollectTerms(reader, geometry, outcome, start, extended, terms);
-        CollectSteps(reader, geometry, start, inside
+        return new RedoPlan(reader, geometry, start, inside
             ? outcome.Bytes - geometry.Distance(outcome.First, start)
-            : extended + outcome.Bytes, terms, plan);
-        return plan;
+            : extended + outcome.Bytes, terms);
     }
 
     /// <summary>Positions of TERMs, as distances from the start of REDO; the last one of each key counts.</summary>
     static void CollectTerms(FifoReader reader, FifoGeometry geometry, UndoOutcome outcome, long start, long extended,
-        Dictionary<(long, uint, bool, ulong), long> terms)
+        Dictionary<RedoKey, long> terms)
     {
         long at = outcome.First, left = extended;
         uint expected = unchecked(outcome.FirstSeq - 1);
@@ -65,34 +130,11 @@ public static class RedoRecovery
             if (!TryRedo(record, out FifoRedo redo)) continue;
             if (redo.Flags is not (RedoFlags.TermWrite or RedoFlags.TermTrunc)) continue;
             bool trunc = redo.Flags == RedoFlags.TermTrunc;
-            terms.TryAdd((redo.ObjId, redo.Localization, trunc, trunc ? 0 : redo.Offset), left);
+            terms.TryAdd(RedoKey.Of(in redo, trunc), left);
         }
     }
 
-    static void CollectSteps(FifoReader reader, FifoGeometry geometry, long start, long bytes,
-        Dictionary<(long, uint, bool, ulong), long> terms, RedoPlan plan)
-    {
-        long at = start, walked = 0;
-        while (walked < bytes)
-        {
-            if (!reader.TryAt(at, out FifoRecord record))
-                throw new HammerFormatException("recovery cannot walk the REDO records: " + reader.Problem);
-            long here = walked;
-            walked += record.Size;
-            at += record.Size;
-            if (at == geometry.Bytes) at = 0;
-            if (record.IsPad || !TryRedo(record, out FifoRedo redo)) continue;
-            bool trunc = redo.Flags == RedoFlags.Trunc;
-            if (!trunc && redo.Flags != RedoFlags.Write) continue;
-            bool covered = terms.TryGetValue((redo.ObjId, redo.Localization, trunc, trunc ? 0 : redo.Offset),
-                out long term) && term > here;
-            if (covered) continue;
-            plan.Steps.Add(new RedoStep(redo.ObjId, redo.Localization, redo.Offset,
-                trunc ? null : record.Bytes.Slice(FifoRedo.Bytes, (int)redo.DataBytes).ToArray()));
-        }
-    }
-
-    static bool TryRedo(FifoRecord record, out FifoRedo redo)
+    internal static bool TryRedo(FifoRecord record, out FifoRedo redo)
     {
         redo = default;
         if (record.Type != FifoHead.TypeRedo || record.Size < FifoRedo.Bytes + FifoTail.Bytes) return false;

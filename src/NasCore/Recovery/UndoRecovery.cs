@@ -20,6 +20,9 @@ namespace NasCore.Recovery;
 //  4. A read-write mount writes the restored buffers, then the other volumes' headers, then the root header with the
 //     computed range (the UNDOs have put stale indices there). A crash meanwhile only runs the same UNDOs again.
 //     A read-only mount keeps the restored buffers in memory.
+//     A read-write mount does not hold more of them than it is told: when so many are there they are written to their
+//     places, and the walk goes on. A crash between such rounds leaves buffers that are restored in part, and a range
+//     that is open as before: the next walk begins with the newest record again and ends with the same bytes.
 // Versions before 4 have no usable sequence numbers: the stored range counts.
 
 /// <summary>What stage 1 found and restored.</summary>
@@ -38,23 +41,42 @@ public sealed class UndoOutcome
     public long RedoStart { get; set; } = -1;
     public bool HasSync { get; set; }
     public int UndoRecords { get; set; }
+    /// <summary>Times that restored buffers were handed over before the walk was at its end.</summary>
+    public int Rounds { get; set; }
     /// <summary>Restored zone-2 buffers by address.</summary>
     public Dictionary<ulong, byte[]> Buffers { get; } = [];
     public bool IsClean => Bytes == 0;
 }
 
+/// <summary>Takes the restored buffers, writes them to their places and empties the table.</summary>
+public delegate void UndoWriteBack(UndoOutcome outcome);
+
 /// <summary>Stage 1 of recovery, in memory; writing back is the caller's.</summary>
 public static class UndoRecovery
 {
-    /// <summary>Restored buffers kept in memory are bounded by the FIFO, and by this (64 Ki buffers, 1 GiB).</summary>
+    /// <summary>
+    /// Restored buffers that are kept where nothing may be written are bounded by the FIFO, and by this (64 Ki buffers,
+    /// 1 GiB).
+    /// </summary>
     const int BuffersMax = 65536;
 
-    public static UndoOutcome Run(VolumeSet volumes, FifoGeometry geometry)
+    /// <summary>Finds the range and takes it back.</summary>
+    /// <param name="volumes">Their headers are restored in memory.</param>
+    /// <param name="geometry">Where the FIFO lies.</param>
+    /// <param name="writeBack">Called when a round is full; null: all buffers are kept.</param>
+    /// <param name="roundBytes">Bytes of restored buffers that make a round full.</param>
+    public static UndoOutcome Run(VolumeSet volumes, FifoGeometry geometry, UndoWriteBack? writeBack = null,
+        long roundBytes = long.MaxValue)
     {
         UndoOutcome outcome = FindRange(volumes, geometry);
         if (outcome.IsClean) return outcome;
         int[] numbers = [.. volumes.All.Select(v => v.VolNo)];
-        Undo(volumes, geometry, outcome);
+        Undo(volumes, geometry, outcome, () =>
+        {
+            if (writeBack is null || outcome.Buffers.Count < roundBytes / HammerConst.BufferBytes) return;
+            writeBack(outcome);
+            outcome.Rounds++;
+        });
         for (int i = 0; i < numbers.Length; i++) volumes.All[i].Recheck(numbers[i]);
         return outcome;
     }
@@ -121,7 +143,7 @@ public static class UndoRecovery
         return (last, matched, expected);
     }
 
-    static void Undo(VolumeSet volumes, FifoGeometry geometry, UndoOutcome outcome)
+    static void Undo(VolumeSet volumes, FifoGeometry geometry, UndoOutcome outcome, Action restored)
     {
         var reader = new FifoReader(volumes, geometry);
         long at = outcome.Last;
@@ -137,6 +159,7 @@ public static class UndoRecovery
             if (record.Type == FifoHead.TypeUndo) Restore(volumes, outcome, record);
             else if (record.Type == FifoHead.TypeRedo && record.Size >= FifoRedo.Bytes + FifoTail.Bytes)
                 NoteSync(geometry, outcome, record);
+            restored();
         }
     }
 

@@ -32,6 +32,8 @@ public sealed record CrashVolume
     public long Bytes { get; init; } = 192L << 20;
     public long UndoBytes { get; init; } = 8L << 20;
     public long CacheBytes { get; init; } = 8L << 20;
+    /// <summary>What recovery holds before it writes back; little means many rounds.</summary>
+    public long RecoveryBytes { get; init; } = 64L << 20;
     /// <summary>Extents go to the device in the background, in the order in which the threads come.</summary>
     public bool Direct { get; init; }
 
@@ -47,7 +49,11 @@ public sealed record CrashVolume
     }
 
     public HammerFs Mount(IBlockDevice device, TimeProvider time) => HammerFs.Open(VolumeSet.Open([device]),
-        new HammerFsOptions { Time = time, RunFlusher = false, NoHistory = NoHistory, CacheBytes = CacheBytes });
+        new HammerFsOptions
+        {
+            Time = time, RunFlusher = false, NoHistory = NoHistory, CacheBytes = CacheBytes,
+            RecoveryBytes = RecoveryBytes,
+        });
 
     public override string ToString() =>
         $"version {Version}{(NoHistory ? ", no history" : "")}{(Direct ? ", direct" : "")}";

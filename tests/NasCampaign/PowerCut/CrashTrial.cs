@@ -82,6 +82,7 @@ public sealed class CrashTrial(CampaignContext context, CrashRun run)
         using HammerFs fs = run.Volume.Mount(log, new CampaignTime());
         TreeState found = TreeState.Capture(fs, keepsBytes: true);
         if (fs.RedoneObjects.Count > 0) context.Count("replays of REDO");
+        if (fs.RecoveryOutcome!.Rounds > 0) context.Count("recoveries in rounds");
         if (judge.Judge(found) is { } wrong) throw new CampaignFinding("the tree after a crash is wrong", where, wrong);
         if (deep)
         {

@@ -24,6 +24,7 @@ public sealed class PowerFull : ICampaign
         var volume = new CrashVolume
         {
             Bytes = 104L << 20, NoHistory = c.Seed % 2 == 0, Version = c.Random.Next(4) == 0 ? 6u : 7u,
+            RecoveryBytes = c.Seed % 4 < 2 ? 16384 : 64L << 20,
         };
         DiskImage image = Fill(volume, c.Random);
         using var run = new CrashRun(volume, image);

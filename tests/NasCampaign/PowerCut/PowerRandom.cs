@@ -27,6 +27,7 @@ public sealed class PowerRandom(bool direct = false) : ICampaign
             NoHistory = c.Random.Next(3) == 0,
             CacheBytes = c.Random.Next(3) == 0 ? 2L << 20 : 8L << 20,
             Direct = direct,
+            RecoveryBytes = c.Seed % 2 == 0 ? 32768 : 64L << 20,
         };
         DiskImage image = volume.Format();
         if (c.Random.Next(3) == 0) MoveFifo(volume, image, c.Random);

@@ -62,6 +62,27 @@ static class FifoPoke
         return record;
     }
 
+    /// <summary>A REDO record: a WRITE with its bytes, a SYNC, and so on.</summary>
+    public static byte[] Redo(uint version, uint seq, RedoFlags flags, long objId, ulong offset,
+        ReadOnlySpan<byte> payload = default)
+    {
+        byte[] record = new byte[(payload.Length + 7) / 8 * 8 + FifoRedo.Bytes + FifoTail.Bytes];
+        MemoryMarshal.Write(record, new FifoRedo
+        {
+            Head = new FifoHead
+            {
+                Signature = FifoHead.SignatureValue, Type = FifoHead.TypeRedo, Size = (uint)record.Length, Seq = seq,
+            },
+            ObjId = objId,
+            Offset = offset,
+            DataBytes = (uint)payload.Length,
+            Flags = flags,
+        });
+        payload.CopyTo(record.AsSpan(FifoRedo.Bytes));
+        Seal(version, record, FifoHead.TypeRedo);
+        return record;
+    }
+
     /// <summary>A PAD from the end of a record to the end of its sector.</summary>
     public static byte[] PadTo(byte[] record)
     {

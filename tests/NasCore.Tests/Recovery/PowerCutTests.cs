@@ -59,19 +59,48 @@ public sealed class PowerCutTests
             MemoryBlockDevice crashed = Copy(cutter.Cut(kind, random));
             string context = $"replay: seed {seed} nohistory {noHistory} version {version} near end {nearEnd} "
                 + $"cut {at} of {work.Log.Count} {kind}";
-            CheckRecovery(work, crashed, at, random, context);
+            CheckRecovery(work, crashed, at, random, context, work.Options);
         }
     }
 
-    /// <summary>Cuts the mount that recovers a volume at a sample of its own writes.</summary>
-    static void CheckRecovery(CrashWorkload work, MemoryBlockDevice crashed, int at, ModelRandom random, string context)
+    /// <summary>
+    /// The same where recovery writes back every restored buffer at once: it is cut between its rounds, and the
+    /// mount after it may go on in rounds of another size.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Workloads))]
+    public void Power_cut_between_the_rounds_of_a_recovery_leaves_the_same_state(ulong seed, bool noHistory,
+        uint version, bool nearEnd)
     {
+        using var work = new CrashWorkload(seed + 200, noHistory, version, nearEnd);
+        work.Run(16);
+        var random = new ModelRandom(seed);
+        var cutter = new PowerCutter(work.Log.Events, work.Start.Clone());
+        int rounds = 0;
+        for (int at = random.Below(12); at <= work.Log.Count; at += 1 + random.Below(10))
+        {
+            cutter.AdvanceTo(at);
+            CutKind kind = (CutKind)random.Below(4);
+            MemoryBlockDevice crashed = Copy(cutter.Cut(kind, random));
+            string context = $"replay: seed {seed} nohistory {noHistory} version {version} near end {nearEnd} "
+                + $"cut {at} of {work.Log.Count} {kind}, rounds";
+            rounds += CheckRecovery(work, crashed, at, random, context, work.Options with { RecoveryBytes = 16384 });
+        }
+        Assert.True(rounds > 0, $"seed {seed}: no recovery took more than one round");
+    }
+
+    /// <summary>Cuts the mount that recovers a volume at a sample of its own writes; rounds that it took.</summary>
+    static int CheckRecovery(CrashWorkload work, MemoryBlockDevice crashed, int at, ModelRandom random, string context,
+        HammerFsOptions options)
+    {
+        int rounds;
         var log = new RecordingDevice(new OverlayBlockDevice(crashed));
         string tree;
         try
         {
-            using HammerFs fs = MountedTree.Mount(work.Options, log);
+            using HammerFs fs = MountedTree.Mount(options, log);
             tree = MountedTree.Text(fs);
+            rounds = fs.RecoveryOutcome!.Rounds;
         }
         catch (Exception e) when (e is not Xunit.Sdk.XunitException)
         {
@@ -86,6 +115,7 @@ public sealed class PowerCutTests
             Check(work, cutter.Cut(kind, random), at, $"{context}, then cut {second} of {log.Count} {kind}", false,
                 tree);
         }
+        return rounds;
     }
 
     static MemoryBlockDevice Copy(OverlayBlockDevice device)
