@@ -94,5 +94,8 @@ public sealed partial class HammerFs
 
         public bool IsGoing(int pfsId, long objId) =>
             fs._live.TryGetValue((pfsId, objId), out Inode? inode) && (inode.IsOrphan || inode.IsDestroying);
+
+        public bool IsHistoryKept(int pfsId, ulong createTid, ulong deleteTid) =>
+            fs.IsHistoryKept(pfsId, createTid, deleteTid);
     }
 }

@@ -108,21 +108,10 @@ public sealed partial class HammerFs
         /// when only another PFS changed, a slave that this very stream feeds among them: without this look, a stream
         /// between two PFSs of one file system, or two boxes that mirror each other, would never rest.
         /// </summary>
-        bool HasNews(ulong tid, ulong safe)
+        bool HasNews(ulong tid)
         {
             if (!fs.TryGetPfs(pfsId, out PseudofsData pfs) || pfs.IsSlave) return true;
-            if (fs.Shared(_ => fs._core!.LastRemoval(pfsId)) > tid) return true;
-            using IMirrorScan scan = Scan(new MirrorRange(tid + 1, safe));
-            while (scan.MoveNext())
-            {
-                if (scan.Kind == MirrorItemKind.Skip) continue;
-                ref readonly BaseElm elm = ref scan.Leaf.Base;
-                // Records of the file system itself lie under the root directory of PFS 0.
-                bool ofFs = pfsId == 0 && elm.ObjId == HammerConst.RootObjId
-                    && (elm.RecType == RecType.Pfs || (elm.RecType == RecType.Ext && elm.Key < 0));
-                if (!ofFs && (elm.CreateTid > tid || elm.DeleteTid > tid)) return true;
-            }
-            return false;
+            return fs.HasChanged(pfsId, tid);
         }
 
         // Every durable group may move the safe TID of a master, or the end of a slave.
@@ -140,7 +129,7 @@ public sealed partial class HammerFs
                 while (true)
                 {
                     ulong safe = fs.SafeTidShared(pfsId);
-                    if (safe > looked && HasNews(tid, safe)) return true;
+                    if (safe > looked && HasNews(tid)) return true;
                     looked = Math.Max(looked, safe);
                     if (!moved.Wait(timeout, stop)) return false;
                     moved.Reset();
@@ -212,5 +201,22 @@ public sealed partial class HammerFs
         }
 
         public void CountInodes(int delta) => fs.CountInodes(delta);
+    }
+
+    /// <summary>True if anything that a mirror of this PFS would send has changed after a TID.</summary>
+    bool HasChanged(int pfsId, ulong tid)
+    {
+        if (_core is not null && Shared(_ => _core.LastRemoval(pfsId)) > tid) return true;
+        using var scan = new MirrorScan(new MirrorAccess(this), pfsId, new MirrorRange(tid + 1, SafeTidShared(pfsId)));
+        while (scan.MoveNext())
+        {
+            if (scan.Kind == MirrorItemKind.Skip) continue;
+            ref readonly BaseElm elm = ref scan.Leaf.Base;
+            // Records of the file system itself lie under the root directory of PFS 0; configuration is not mirrored.
+            bool ofFs = elm.RecType == RecType.Config || (pfsId == 0 && elm.ObjId == HammerConst.RootObjId
+                && (elm.RecType == RecType.Pfs || (elm.RecType == RecType.Ext && elm.Key < 0)));
+            if (!ofFs && (elm.CreateTid > tid || elm.DeleteTid > tid)) return true;
+        }
+        return false;
     }
 }

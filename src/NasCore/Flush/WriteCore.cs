@@ -343,6 +343,13 @@ public sealed partial class WriteCore : IDisposable
     /// </summary>
     public ulong LastRemoval(int pfsId) => _lastRemovals.GetValueOrDefault(pfsId);
 
+    /// <summary>
+    /// Maintenance took away a record that had ended at a TID: a mirror that has not come so far has to look. Under the
+    /// exclusive lock.
+    /// </summary>
+    public void NoteRemoval(int pfsId, ulong deleteTid) =>
+        _lastRemovals[pfsId] = Math.Max(LastRemoval(pfsId), deleteTid);
+
     /// <summary>A cursor for a caller that holds the lock.</summary>
     public BTreeCursor Cursor() => new(_nodes, () => new HammerOff(_volumes.Root.Header.BTreeRoot));
 

@@ -61,4 +61,9 @@ public interface IMaintenanceHost
     /// lock.
     /// </summary>
     bool IsGoing(int pfsId, long objId);
+
+    /// <summary>
+    /// True if somebody needs a version with these TIDs (<c>HammerFs.KeepHistory</c>). Under the lock.
+    /// </summary>
+    bool IsHistoryKept(int pfsId, ulong createTid, ulong deleteTid);
 }

@@ -52,7 +52,7 @@ public enum PieceEnd
     /// <summary>This half is over: Look and nothing to change, or Apply and all of it changed. On to the next
     /// piece.</summary>
     Again,
-    /// <summary>Look only: there is something for Apply.</summary>
+    /// <summary>Look: there is something for Apply. Apply: the hold was long enough, call it again.</summary>
     Change,
     /// <summary>Apply only: no credits, or no space, in the open group; nothing half done. Apply is called again when
     /// the group is durable.</summary>
@@ -86,9 +86,10 @@ public abstract class MaintenanceStep(IMaintenanceHost host)
     /// <summary>First half of a piece; takes and gives back its locks itself.</summary>
     protected abstract PieceEnd Look();
 
-    /// <summary>Second half of a piece, under the exclusive lock. Asks for credits, calls <see cref="NoteWhole"/> after
-    /// each change, and returns Again when everything that Look found is done, also when the hold was long
-    /// enough and the rest is left for the next Look.</summary>
+    /// <summary>
+    /// Second half of a piece, under the exclusive lock. Asks for credits, calls <see cref="NoteWhole"/> after each
+    /// change, and returns Again (or Done) when everything that Look found is done.
+    /// </summary>
     protected abstract PieceEnd Apply();
 
     /// <summary>
@@ -107,7 +108,7 @@ public abstract class MaintenanceStep(IMaintenanceHost host)
                 || host.Time.GetElapsedTime(from) >= budget.TimeMax) return StepEnd.Budget;
             PieceEnd end = _applying ? PieceEnd.Change : Look();
             if (end == PieceEnd.Change) end = StepApply();
-            _applying = end == PieceEnd.NeedFlush;
+            _applying = end is PieceEnd.NeedFlush or PieceEnd.Change;
             if (end == PieceEnd.Done) IsDone = true;
             if (end != PieceEnd.NeedFlush)
             {

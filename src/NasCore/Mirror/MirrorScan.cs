@@ -1,6 +1,7 @@
 using System;
 using System.IO;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -50,6 +51,8 @@ public sealed class MirrorScan : IMirrorScan
         }
         ref readonly BaseElm key = ref item.Leaf.Base;
         if (key.CreateTid > _range.End) return false;
+        // The list of moments belongs to this copy alone, and no target takes configuration (observed 18).
+        if (key.RecType == RecType.Config && key.Key == TimeMarks.RecordKey) return false;
         Kind = key.CreateTid < _range.Begin ? MirrorItemKind.Pass : MirrorItemKind.Rec;
         _leaf = item.Leaf;
         if (_leaf.Base.DeleteTid > _range.End) _leaf.Base.DeleteTid = 0;

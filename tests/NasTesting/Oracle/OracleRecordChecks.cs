@@ -62,12 +62,16 @@ static class OracleRecordChecks
             OracleRecord.Pfs => (r.Localization == 2 && r.ObjId == 1 && r.ObjType == 1 && r.Key >= 0
                 && (r.Key & 0xFFFF) == 0 && r.Key >> 16 <= 0xFFFF && r.DataLen is 292 or 296, "PFS record"),
             OracleRecord.Snapshot => (r.ObjId == 1 && r.ObjType == 0 && r.DataLen == 128, "snapshot record"),
-            OracleRecord.Config => (r.ObjId == 1 && r.ObjType == 0 && r.Key == 0 && r.DataLen == 1024, "config record"),
+            OracleRecord.Config => (r.ObjId == 1 && r.ObjType == 0 && IsConfig(r), "config record"),
             OracleRecord.Ext or OracleRecord.Db => (true, ""),
             _ => (false, "record type"),
         };
         checker.Check(holds, rule, where, $"length {r.DataLen}, obj_type {r.ObjType}");
     }
+
+    // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0014).
+    static bool IsConfig(OracleRecord r) => (r.Key == 0 && r.DataLen == 1024)
+        || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 == 0);
 
     // 16 KiB blocks below 1 MiB, 64 KiB from there on; block 0 of a small file rounded up to 16 (observed.md 2).
     static bool IsBlock(OracleRecord r)
