@@ -15,7 +15,7 @@ namespace NasFirmware.Control;
 /// <summary>
 /// The requests of the control socket. Each handler turns a request into calls of the facade, nothing more.
 /// </summary>
-static class ControlApi
+static partial class ControlApi
 {
     internal const string MirrorUpgrade = "nashammer-mirror";
 
@@ -91,28 +91,28 @@ static class ControlApi
     }
 
     /// <summary>A request that ends with an error number.</summary>
-    sealed class RequestFailed(Errno errno, string message) : Exception(message)
+    internal sealed class RequestFailed(Errno errno, string message) : Exception(message)
     {
         internal Errno Errno { get; } = errno;
     }
 
-    static void Require(Errno result, string what)
+    internal static void Require(Errno result, string what)
     {
         if (result.IsError) throw new RequestFailed(result, what.Length == 0 ? result.ToString() : $"{what}: {result}");
     }
 
-    static Func<HttpContext, Task> Reply<T>(T value, JsonTypeInfo<T> type) =>
+    internal static Func<HttpContext, Task> Reply<T>(T value, JsonTypeInfo<T> type) =>
         context => context.Response.WriteAsJsonAsync(value, type);
 
-    static async Task<T> Body<T>(HttpContext context, JsonTypeInfo<T> type) =>
+    internal static async Task<T> Body<T>(HttpContext context, JsonTypeInfo<T> type) =>
         await JsonSerializer.DeserializeAsync(context.Request.Body, type)
         ?? throw new JsonException("an object was expected");
 
-    static RequestDelegate Handle(Func<HttpContext, Func<HttpContext, Task>> work) =>
+    internal static RequestDelegate Handle(Func<HttpContext, Func<HttpContext, Task>> work) =>
         Handle(c => Task.Run(() => work(c)));
 
     // The work happens on a pool thread, for it may wait for the disk; errors become a reply.
-    static RequestDelegate Handle(Func<HttpContext, Task<Func<HttpContext, Task>>> work) => async context =>
+    internal static RequestDelegate Handle(Func<HttpContext, Task<Func<HttpContext, Task>>> work) => async context =>
     {
         ErrorReply error;
         try

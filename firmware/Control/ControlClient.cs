@@ -18,17 +18,19 @@ sealed class ControlException(Errno errno, string message) : IOException(message
     internal Errno Errno { get; } = errno;
 }
 
-/// <summary>The client of a mount's control socket.</summary>
+/// <summary>The client of a mount's control socket, or of another <see cref="LocalSocket"/>.</summary>
 sealed class ControlClient : IDisposable
 {
     readonly HttpClient _http;
 
-    internal ControlClient(string socketPath)
+    /// <param name="socketPath">Where the server listens.</param>
+    /// <param name="server">What does not answer if it does not, in words.</param>
+    internal ControlClient(string socketPath, string server = "the process that serves the mount")
     {
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
-            ConnectCallback = (_, stop) => Connect(socketPath, stop),
+            ConnectCallback = (_, stop) => Connect(socketPath, server, stop),
         };
         _http = new HttpClient(handler)
         {
@@ -36,7 +38,7 @@ sealed class ControlClient : IDisposable
         };
     }
 
-    static async ValueTask<Stream> Connect(string path, CancellationToken stop)
+    static async ValueTask<Stream> Connect(string path, string server, CancellationToken stop)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -47,8 +49,8 @@ sealed class ControlClient : IDisposable
         catch (SocketException e)
         {
             socket.Dispose();
-            throw new IOException($"the process that serves the mount does not answer at {path} ({e.Message}); "
-                + "this command needs to be root, and the mount to be alive", e);
+            throw new IOException($"{server} does not answer at {path} ({e.Message}); "
+                + "this command needs to be root, and that process to be alive", e);
         }
     }
 
@@ -81,13 +83,21 @@ sealed class ControlClient : IDisposable
         using (response) throw Failure(response);
     }
 
-    T Get<T>(string path, JsonTypeInfo<T> type)
+    /// <summary>A request without a reply but that there is one.</summary>
+    internal void Ask(string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using HttpResponseMessage response = Send(request, HttpCompletionOption.ResponseContentRead);
+        if (!response.IsSuccessStatusCode) throw Failure(response);
+    }
+
+    internal T Get<T>(string path, JsonTypeInfo<T> type)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         return Read(request, type);
     }
 
-    T Post<T>(string path, HttpContent? content, JsonTypeInfo<T> type)
+    internal T Post<T>(string path, HttpContent? content, JsonTypeInfo<T> type)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = content };
         return Read(request, type);

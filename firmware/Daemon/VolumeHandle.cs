@@ -7,13 +7,58 @@ namespace NasFirmware.Daemon;
 /// <summary>
 /// A file system that this box has mounted. Who uses it stops when <see cref="Gone"/> is cancelled: the disk was
 /// pulled, the mount ends, or the daemon stops. The daemon uses this facade only, never the mounted directory.
+///
+/// The file system closes when the last use has ended: whoever calls it longer than for a moment holds a
+/// <see cref="TryUse"/> meanwhile.
 /// </summary>
 sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
 {
+    readonly Lock _lock = new();
+    readonly ManualResetEventSlim _unused = new(true);
+    int _uses;
+    bool _closed;
+
     /// <summary>The name of its section in the configuration.</summary>
     internal string Name => name;
     internal HammerFs Fs => fs;
     internal CancellationToken Gone => gone;
+
+    /// <summary>Keeps the file system open until disposed of; null if it closes already.</summary>
+    internal IDisposable? TryUse()
+    {
+        lock (_lock)
+        {
+            if (_closed || gone.IsCancellationRequested) return null;
+            _uses++;
+            _unused.Reset();
+            return new Use(this);
+        }
+    }
+
+    /// <summary>No use begins any more; waits for those under way, false after the time.</summary>
+    internal bool Close(TimeSpan longest)
+    {
+        lock (_lock) _closed = true;
+        return _unused.Wait(longest);
+    }
+
+    void Leave()
+    {
+        lock (_lock)
+        {
+            if (--_uses == 0) _unused.Set();
+        }
+    }
+
+    sealed class Use(VolumeHandle handle) : IDisposable
+    {
+        int _ended;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _ended, 1) == 0) handle.Leave();
+        }
+    }
 }
 
 /// <summary>The file systems that are mounted now, by the names of their sections.</summary>

@@ -1,0 +1,58 @@
+using System;
+using System.CommandLine;
+using NasFirmware.Config;
+
+namespace NasFirmware.Cli;
+
+/// <summary>
+/// `config check` and `config show --effective`: the configuration of the box. (`config FS` is hammer(8)'s verb for the
+/// clean-up rules in a file system, and stands beside them.)
+/// </summary>
+static class ConfigCommand
+{
+    static readonly Argument<string> s_file = new("file")
+    {
+        Description = $"The configuration; {ConfigReader.DefaultPath} if not given.",
+        DefaultValueFactory = _ => ConfigReader.DefaultPath,
+    };
+    static readonly Option<string?> s_box = new("--box")
+    {
+        Description = "Read it as this box would; otherwise as the file or the host's name says.", HelpName = "name",
+    };
+    static readonly Option<bool> s_effective = new("--effective")
+    {
+        Description = "Every key with the value in force, defaults filled in.",
+    };
+
+    /// <summary>The verbs below `config`.</summary>
+    internal static Command[] Create()
+    {
+        var check = new Command("check", "Tell every mistake of a configuration of the box; silent if there is none.")
+        {
+            s_file, s_box,
+        };
+        check.SetAction(parsed => Check(parsed.GetValue(s_file)!, parsed.GetValue(s_box)));
+        var show = new Command("show", "Print the configuration of the box as it is in force.")
+        {
+            s_file, s_box, s_effective,
+        };
+        show.SetAction(parsed => Show(parsed.GetValue(s_file)!, parsed.GetValue(s_box)));
+        return [check, show];
+    }
+
+    static int Check(string file, string? box)
+    {
+        ConfigOutcome outcome = ConfigReader.ReadFile(file, box);
+        foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(file));
+        return outcome.Settings is null ? CommandLine.Failed : 0;
+    }
+
+    static int Show(string file, string? box)
+    {
+        ConfigOutcome outcome = ConfigReader.ReadFile(file, box);
+        foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(file));
+        if (outcome.Settings is null) return CommandLine.Failed;
+        Console.Write(outcome.Effective());
+        return 0;
+    }
+}

@@ -1,0 +1,100 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Net.Sockets;
+using System.Threading;
+using System.Threading.Tasks;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using NasFirmware.Config;
+using NasFirmware.Control;
+using NasFirmware.Status;
+
+namespace NasFirmware.Daemon;
+
+/// <summary>
+/// The daemon's control socket (<see cref="LocalSocket"/>): GET /status, POST /reload, and what the parts map. It starts
+/// first and stops last, so that the status is there while disks are still being recovered.
+/// </summary>
+sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload) : IDaemonPart
+{
+    readonly ILogger _log = context.Loggers.CreateLogger("socket");
+    WebApplication? _app;
+
+    public void Start()
+    {
+        string path = context.Settings.Box.SocketPath;
+        try
+        {
+            WebApplication app = LocalSocket.Build(path);
+            Map(app);
+            LocalSocket.StartAsync(app, path).GetAwaiter().GetResult();
+            _app = app;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException)
+        {
+            throw new IOException($"no control socket at {path}: {e.Message}", e);
+        }
+        context.AddProbe(new SocketProbe(path, context.Time));
+    }
+
+    void Map(WebApplication app)
+    {
+        app.MapGet("/status", ControlApi.Handle(_ => ControlApi.Reply(status(), StatusJson.Default.BoxStatus)));
+        app.MapPost("/reload", ControlApi.Handle(_ => ControlApi.Reply(reload(), DaemonJson.Default.ReloadReply)));
+        app.MapGet("/alive", (RequestDelegate)(c =>
+        {
+            c.Response.StatusCode = StatusCodes.Status204NoContent;
+            return Task.CompletedTask;
+        }));
+        foreach (IDaemonApi api in context.Apis) api.Map(app);
+    }
+
+    public void Reload(Settings before, Settings now)
+    {
+        if (before.Box.Run != now.Box.Run) DaemonLog.NeedsRestart(_log, "box.run");
+    }
+
+    public void Stop(CancellationToken hurry)
+    {
+        if (_app is null) return;
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(hurry);
+        soon.CancelAfter(TimeSpan.FromSeconds(2));
+        _app.StopAsync(soon.Token).GetAwaiter().GetResult();
+        _app.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _app = null;
+        File.Delete(context.Settings.Box.SocketPath);
+    }
+
+    /// <summary>Asks the socket as any client does: is the process still able to answer?</summary>
+    sealed class SocketProbe(string path, TimeProvider time) : IProbe
+    {
+        long _answered = time.GetTimestamp();
+        Task? _asking;
+
+        public string Name => "socket";
+
+        public bool IsAlive(TimeSpan within)
+        {
+            // One question at a time: a server that hangs must not collect them.
+            if (_asking is null || _asking.IsCompleted) _asking = Task.Run(Ask);
+            _asking.Wait(TimeSpan.FromSeconds(1));
+            return time.GetElapsedTime(Volatile.Read(ref _answered)) <= within;
+        }
+
+        void Ask()
+        {
+            try
+            {
+                using var client = new DaemonClient(path);
+                client.Alive();
+                Volatile.Write(ref _answered, time.GetTimestamp());
+            }
+            catch (IOException)
+            {
+                // No answer: the time of the last one tells.
+            }
+        }
+    }
+}
