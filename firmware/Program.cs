@@ -17,6 +17,8 @@ static class Program
     [
         BlockmapCommand.Create(),
         CheckCommand.Create(),
+        ConfigCommand.Create(),
+        DaemonCommand.Create(),
         InfoCommand.Create(),
         .. MirrorCommands.Create(),
         MountVerb.Create(),

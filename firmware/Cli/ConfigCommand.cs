@@ -24,8 +24,7 @@ static class ConfigCommand
         Description = "Every key with the value in force, defaults filled in.",
     };
 
-    /// <summary>The verbs below `config`.</summary>
-    internal static Command[] Create()
+    internal static Command Create()
     {
         var check = new Command("check", "Tell every mistake of a configuration of the box; silent if there is none.")
         {
@@ -37,7 +36,7 @@ static class ConfigCommand
             s_file, s_box, s_effective,
         };
         show.SetAction(parsed => Show(parsed.GetValue(s_file)!, parsed.GetValue(s_box)));
-        return [check, show];
+        return new Command("config", "The configuration of the box.") { check, show };
     }
 
     static int Check(string file, string? box)

@@ -15,8 +15,8 @@ namespace NasFirmware.Config;
  * `config show --effective` and the test of the shipped file are four uses of that one pass; there is no second list
  * of keys anywhere.
  *
- * A file may serve several boxes: sections that say box = "..." belong to that box only. All of the file is checked, but
- * the settings hold only what is this box's. References between sections are checked at the end (ConfigReferences).
+ * A file may serve several boxes: sections that say box = "..." belong to that box only. All of it is checked, but the
+ * settings hold only what is this box's. References between sections are checked at the end (ConfigReferences).
  */
 
 /// <summary>The outcome of reading: settings, or mistakes.</summary>
@@ -96,7 +96,7 @@ sealed class ConfigReader
         };
         memory.End();
         listen.End();
-        var references = new ConfigReferences(_reading, box.Name);
+        var references = new ConfigReferences(box.Name);
         foreach (var (name, section) in root.Named("volumes"))
             references.Add(ReadVolume(name, section, box.Name, broken, out string owner), owner, section);
         foreach (var (name, section) in root.Named("pfs"))
@@ -289,7 +289,9 @@ sealed class ConfigReader
         var status = new StatusSettings
         {
             FreeWarning = section.Percent("free-warning", 0.05, 0, 0.9),
-            PeerLimit = section.Time("peer-limit", s_minute, 5 * s_second, 30 * s_day),
+            FullWarning = section.Time("full-warning", 7 * s_day, s_hour, 365 * s_day, zero: true),
+            ProofAge = section.Time("proof-age", 7 * s_day, s_hour, 3650 * s_day),
+            Warm = section.Number("warm", 55, 20, 100),
         };
         section.End();
         return status;
@@ -335,13 +337,15 @@ sealed class ConfigReader
 
     static string? CheckPfsPath(string text)
     {
-        bool isPath = text.Length > 0 && text.Split('/').All(p => p.Length is > 0 and <= 255 && p is not "." and not ".."
-            && !p.Contains("@@", StringComparison.Ordinal) && !p.Contains('\0', StringComparison.Ordinal));
+        bool isPath = text.Length > 0 && text.Split('/').All(p => p.Length is > 0 and <= 255
+            && p is not "." and not ".." && !p.Contains("@@", StringComparison.Ordinal)
+            && !p.Contains('\0', StringComparison.Ordinal));
         return isPath ? null : $"\"{text}\" is no path below the volume's root, such as \"family\" or \"home/ann\"";
     }
 
-    static string? CheckKey(string text) => text.Length == 64 && text.All(c => c is >= '0' and <= '9' or >= 'a' and <= 'f')
-        ? null : "a key is 64 hex digits in lower case, as `nashammer peer id` shows them on the other box";
+    static string? CheckKey(string text) =>
+        text.Length == 64 && text.All(c => c is >= '0' and <= '9' or >= 'a' and <= 'f') ? null
+            : "a key is 64 hex digits in lower case, as `nashammer peer id` shows them on the other box";
 
     static string? CheckListen(string text) => text.Length == 0 ? null
         : TryHostPort(text, out string host, out _) && System.Net.IPAddress.TryParse(host.Trim('[', ']'), out _) ? null
@@ -358,8 +362,9 @@ sealed class ConfigReader
         host = "";
         port = 0;
         int colon = text.LastIndexOf(':');
-        if (colon < 1 || !int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port)
-            || port is < 1 or > 65535) return false;
+        NumberFormatInfo culture = CultureInfo.InvariantCulture.NumberFormat;
+        if (colon < 1 || !int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, culture, out port)) return false;
+        if (port is < 1 or > 65535) return false;
         host = text[..colon];
         // An address of IPv6 stands in brackets, or its last part would be taken for the port.
         bool brackets = host.StartsWith('[') && host.EndsWith(']') && host.Length > 2;

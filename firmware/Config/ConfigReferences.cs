@@ -9,7 +9,7 @@ namespace NasFirmware.Config;
 /// The named sections of a configuration and what they say of each other: names that must exist, things that must be
 /// there once only, mirrors that lead somewhere. Afterwards only what is this box's own is kept.
 /// </summary>
-sealed class ConfigReferences(ConfigReading reading, string self)
+sealed class ConfigReferences(string self)
 {
     sealed record Owned<T>(T Value, string Box, ConfigSection Section);
 

@@ -176,6 +176,10 @@ sealed record StatusSettings
 {
     /// <summary>A volume is nearly full with less than this part free.</summary>
     public required double FreeWarning { get; init; }
-    /// <summary>A peer that was not seen for this long is unreachable.</summary>
-    public required TimeSpan PeerLimit { get; init; }
+    /// <summary>A volume that will be full this soon is nearly full.</summary>
+    public required TimeSpan FullWarning { get; init; }
+    /// <summary>A comparison older than this proves nothing about today.</summary>
+    public required TimeSpan ProofAge { get; init; }
+    /// <summary>A disk this warm is too warm, in degrees Celsius.</summary>
+    public required int Warm { get; init; }
 }

@@ -47,7 +47,8 @@ sealed class TomlTree(Place place)
     internal static TomlTree Parse(string text, List<Mistake> mistakes)
     {
         DocumentSyntax document = SyntaxParser.Parse(text, "", validate: false);
-        foreach (DiagnosticMessage message in document.Diagnostics)
+        // The first of a line says it; the others follow from it.
+        foreach (DiagnosticMessage message in document.Diagnostics.DistinctBy(m => m.Span.Start.Line))
             mistakes.Add(new Mistake(PlaceOf(message.Span), "not TOML: " + Sentence(message.Message)));
         var root = new TomlTree(new Place(1, 1));
         foreach (KeyValueSyntax pair in document.KeyValues) root.Add(pair, mistakes);

@@ -29,7 +29,8 @@ interface IDaemonPart
     void Reload(Settings before, Settings now);
 }
 
-/// <summary>Requests that a part answers on the daemon's socket (handlers as in <see cref="Control.ControlApi"/>).</summary>
+/// <summary>Requests that a part answers on the daemon's socket; handlers as in <see cref="Control.ControlApi"/>.
+/// </summary>
 interface IDaemonApi
 {
     void Map(WebApplication app);

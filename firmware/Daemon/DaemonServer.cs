@@ -14,8 +14,8 @@ using NasFirmware.Status;
 namespace NasFirmware.Daemon;
 
 /// <summary>
-/// The daemon's control socket (<see cref="LocalSocket"/>): GET /status, POST /reload, and what the parts map. It starts
-/// first and stops last, so that the status is there while disks are still being recovered.
+/// The daemon's control socket (<see cref="LocalSocket"/>): GET /status, POST /reload, and what the parts map. It
+/// starts first and stops last, so that the status is there while disks are still being recovered.
 /// </summary>
 sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload) : IDaemonPart
 {

@@ -1,0 +1,219 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Threading;
+using System.Threading.Tasks;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Systemd;
+using Microsoft.Extensions.Logging;
+using NasFirmware.Config;
+using NasFirmware.Status;
+
+namespace NasFirmware.Daemon;
+
+/*
+ * The daemon's process: a Generic Host around the parts.
+ *
+ * The host gives what a service of systemd needs: READY when the parts have started, STOPPING, and in a terminal an end
+ * by Ctrl-C; SIGTERM and SIGINT are the same everywhere. It is built empty, since the other builders watch the current
+ * folder for configuration files. Parts are not hosted services of their own: they are synchronous, with threads of
+ * their own, and DaemonService alone starts and stops them in order.
+ *
+ * SIGHUP, and POST /reload, read the configuration again. A file with mistakes changes nothing; a good one is given to
+ * every part together with the former settings, and each does what the difference asks for.
+ *
+ * A stop has a bound, box.stop-limit. Parts stop one after the other; what is not done when two thirds of it are over
+ * is told to hurry, and what is not done at the end is left behind: the process ends all the same, and what was
+ * acknowledged is on the disks.
+ */
+
+/// <summary>What the daemon is started with.</summary>
+/// <param name="ConfigPath">The configuration.</param>
+/// <param name="Box">Which box to be; null: as the file or the host says.</param>
+sealed record DaemonStart(string ConfigPath, string? Box);
+
+/// <summary>Runs the daemon to its end.</summary>
+static class DaemonHost
+{
+    /// <summary>The exit code; mistakes in the configuration are told on standard error.</summary>
+    internal static int Run(DaemonStart start)
+    {
+        ConfigOutcome outcome = ConfigReader.ReadFile(start.ConfigPath, start.Box);
+        foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(start.ConfigPath));
+        if (outcome.Settings is not { } settings) return Cli.CommandLine.Failed;
+        // Relative paths of libraries, core dumps: never in the way of an unmount.
+        Directory.SetCurrentDirectory("/");
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings
+        {
+            ContentRootPath = "/", ApplicationName = "nashammer", DisableDefaults = true,
+        });
+        builder.Services.AddSystemd();
+        builder.Services.Configure<ConsoleLifetimeOptions>(o => o.SuppressStatusMessages = true);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Box.StopLimit + s_hostMargin);
+        builder.Logging.ClearProviders();
+        builder.Logging.AddProvider(new JournalLoggerProvider(Console.Error, JournalLoggerProvider.IsJournal()));
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
+        builder.Services.AddSingleton<IHostedService>(services => new DaemonService(start, settings,
+            services.GetRequiredService<ILoggerFactory>(), services.GetRequiredService<ISystemdNotifier>()));
+        using IHost host = builder.Build();
+        try
+        {
+            host.Run();
+            return 0;
+        }
+        finally
+        {
+            Console.Error.Flush();
+        }
+    }
+
+    /// <summary>The version of the program.</summary>
+    internal static string Version => typeof(DaemonHost).Assembly.GetName().Version?.ToString(3) ?? "";
+
+    static readonly TimeSpan s_hostMargin = TimeSpan.FromSeconds(5);
+}
+
+/// <summary>Starts and stops the parts, and reads the configuration again on request.</summary>
+sealed class DaemonService : IHostedService, IDisposable
+{
+    readonly DaemonStart _start;
+    readonly DaemonContext _context;
+    readonly ISystemdNotifier _systemd;
+    readonly ILogger _log;
+    readonly List<IDaemonPart> _parts;
+    readonly List<IDaemonPart> _started = [];
+    readonly Lock _reloading = new();
+    readonly long _startedAt;
+    readonly Watchdog _watchdog;
+    PosixSignalRegistration? _hangUp;
+    volatile string? _configProblem;
+
+    internal DaemonService(DaemonStart start, Settings settings, ILoggerFactory loggers, ISystemdNotifier systemd)
+    {
+        _start = start;
+        _systemd = systemd;
+        _log = loggers.CreateLogger("daemon");
+        _context = new DaemonContext { Settings = settings, Time = TimeProvider.System, Loggers = loggers };
+        _startedAt = _context.Time.GetTimestamp();
+        _parts = DaemonParts.Create(_context, Status, Reload);
+        _watchdog = new Watchdog(_context, systemd);
+    }
+
+    internal BoxStatus Status()
+    {
+        BoxStatus box = _context.Board.Snapshot(_context.Settings.Box.Name, DaemonHost.Version) with
+        {
+            Now = _context.Time.GetUtcNow(), UptimeSeconds = _context.Time.GetElapsedTime(_startedAt).TotalSeconds,
+        };
+        return _configProblem is { } problem ? box with { Problems = [.. box.Problems, problem] } : box;
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        DaemonLog.Started(_log, DaemonHost.Version, _context.Settings.Box.Name, _start.ConfigPath);
+        foreach (IDaemonPart part in _parts)
+        {
+            part.Start();
+            _started.Add(part);
+        }
+        _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            ThreadPool.QueueUserWorkItem(_ => Reload());
+        });
+        _watchdog.Start();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Reads the configuration again; one at a time.</summary>
+    internal ReloadReply Reload()
+    {
+        lock (_reloading)
+        {
+            string now = (Environment.TickCount64 * 1000).ToString(CultureInfo.InvariantCulture);
+            _systemd.Notify(new ServiceState("RELOADING=1\nMONOTONIC_USEC=" + now));
+            try
+            {
+                return ReloadLocked();
+            }
+            finally
+            {
+                _systemd.Notify(ServiceState.Ready);
+            }
+        }
+    }
+
+    ReloadReply ReloadLocked()
+    {
+        string[] mistakes;
+        Settings? settings = null;
+        try
+        {
+            ConfigOutcome outcome = ConfigReader.ReadFile(_start.ConfigPath, _start.Box);
+            settings = outcome.Settings;
+            mistakes = [.. System.Linq.Enumerable.Select(outcome.Mistakes, m => m.In(_start.ConfigPath))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            mistakes = [e.Message];
+        }
+        if (settings is null)
+        {
+            foreach (string mistake in mistakes) DaemonLog.Mistake(_log, mistake);
+            DaemonLog.NotReloaded(_log);
+            _configProblem = $"the configuration has mistakes, the former settings are in force: {mistakes[0]}";
+            return new ReloadReply { Ok = false, Mistakes = mistakes };
+        }
+        Settings before = _context.Settings;
+        _context.Settings = settings;
+        _configProblem = null;
+        if (before.Box.Name != settings.Box.Name) DaemonLog.NeedsRestart(_log, "box.name");
+        foreach (IDaemonPart part in _started)
+        {
+            Guarded(part, () => part.Reload(before, settings));
+        }
+        DaemonLog.Reloaded(_log);
+        return new ReloadReply { Ok = true };
+    }
+
+    void Guarded(IDaemonPart part, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+        {
+            DaemonLog.PartFailed(_log, part.GetType().Name, e.Message, null);
+        }
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        TimeSpan limit = _context.Settings.Box.StopLimit;
+        DaemonLog.Stopping(_log, limit.TotalSeconds);
+        _hangUp?.Dispose();
+        _watchdog.Dispose();
+        using var hurry = new CancellationTokenSource(limit * 2 / 3);
+        Task end = Task.Delay(limit, CancellationToken.None);
+        for (int i = _started.Count - 1; i >= 0; i--)
+        {
+            IDaemonPart part = _started[i];
+            Task stopping = Task.Factory.StartNew(() => Guarded(part, () => part.Stop(hurry.Token)),
+                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            if (await Task.WhenAny(stopping, end) == stopping) await stopping;
+            else DaemonLog.PartLeft(_log, part.GetType().Name);
+        }
+        DaemonLog.Stopped(_log);
+    }
+
+    public void Dispose()
+    {
+        _hangUp?.Dispose();
+        _watchdog.Dispose();
+    }
+}

@@ -1,0 +1,19 @@
+using System;
+using System.Collections.Generic;
+using NasFirmware.Status;
+
+namespace NasFirmware.Daemon;
+
+/// <summary>
+/// The composition of the daemon: the one place that knows all parts, and that turns settings into each part's own
+/// options. A new part is made here, gets what it needs of the others, and enters the list.
+/// </summary>
+static class DaemonParts
+{
+    /// <summary>All parts in the order of their start; they stop in the opposite one.</summary>
+    internal static List<IDaemonPart> Create(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload)
+    {
+        var server = new DaemonServer(context, status, reload);
+        return [server];
+    }
+}
