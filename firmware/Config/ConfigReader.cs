@@ -128,7 +128,7 @@ sealed class ConfigReader
         return box;
     }
 
-    HistorySettings ReadHistory(ConfigSection section)
+    static HistorySettings ReadHistory(ConfigSection section)
     {
         var standard = new KeepSettings { EveryVersion = s_day, Hourly = 7 * s_day, Daily = 60 * s_day };
         var history = new HistorySettings

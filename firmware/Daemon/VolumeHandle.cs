@@ -13,8 +13,7 @@ namespace NasFirmware.Daemon;
 /// </summary>
 sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
 {
-    readonly Lock _lock = new();
-    readonly ManualResetEventSlim _unused = new(true);
+    readonly object _lock = new();
     int _uses;
     bool _closed;
 
@@ -30,7 +29,6 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
         {
             if (_closed || gone.IsCancellationRequested) return null;
             _uses++;
-            _unused.Reset();
             return new Use(this);
         }
     }
@@ -38,15 +36,25 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
     /// <summary>No use begins any more; waits for those under way, false after the time.</summary>
     internal bool Close(TimeSpan longest)
     {
-        lock (_lock) _closed = true;
-        return _unused.Wait(longest);
+        long started = Environment.TickCount64;
+        lock (_lock)
+        {
+            _closed = true;
+            while (_uses > 0)
+            {
+                long left = (long)longest.TotalMilliseconds - (Environment.TickCount64 - started);
+                if (left <= 0) return false;
+                Monitor.Wait(_lock, (int)Math.Min(left, int.MaxValue));
+            }
+        }
+        return true;
     }
 
     void Leave()
     {
         lock (_lock)
         {
-            if (--_uses == 0) _unused.Set();
+            if (--_uses == 0) Monitor.PulseAll(_lock);
         }
     }
 
