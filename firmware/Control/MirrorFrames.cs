@@ -15,6 +15,8 @@ enum FrameKind : byte
     Event = 3,
     /// <summary>The <see cref="MirrorResult"/>, the last frame; server to client.</summary>
     Result = 4,
+    /// <summary>Between boxes only: the first frame of a connection, and its answer.</summary>
+    Hello = 5, Welcome = 6,
 }
 
 /// <summary>
@@ -22,7 +24,9 @@ enum FrameKind : byte
 /// payload.
 /// The mirror data themselves are not looked at here.
 /// </summary>
-sealed class MirrorFrames(Stream stream) : IDisposable
+/// <param name="stream">Carries the frames; taken over.</param>
+/// <param name="what">Names it in messages.</param>
+sealed class MirrorFrames(Stream stream, string what = "the control connection") : IDisposable
 {
     internal const int PayloadBytesMax = 1 << 18;
     const int HeadBytes = 4;
@@ -50,14 +54,14 @@ sealed class MirrorFrames(Stream stream) : IDisposable
         length = 0;
         int got = Receive(_head);
         if (got == 0) return false;
-        if (got < HeadBytes) throw new EndOfStreamException("the control connection ended inside a frame");
+        if (got < HeadBytes) throw new EndOfStreamException($"{what} ended inside a frame");
         int value = BinaryPrimitives.ReadInt32LittleEndian(_head);
         kind = (FrameKind)(byte)value;
         length = (value >> 8) & 0xFFFFFF;
-        if (kind is < FrameKind.Data or > FrameKind.Result || length > PayloadBytesMax)
+        if (kind is < FrameKind.Data or > FrameKind.Welcome || length > PayloadBytesMax)
         {
             throw new InvalidDataException(
-                $"the control connection carries a frame of kind {(byte)kind} and {length} bytes");
+                $"{what} carries a frame of kind {(byte)kind} and {length} bytes");
         }
         return true;
     }
@@ -65,7 +69,7 @@ sealed class MirrorFrames(Stream stream) : IDisposable
     internal void ReadPayload(Span<byte> destination)
     {
         if (Receive(destination) < destination.Length)
-            throw new EndOfStreamException("the control connection ended inside a frame");
+            throw new EndOfStreamException($"{what} ended inside a frame");
     }
 
     internal int ReadSome(Span<byte> destination)
@@ -76,7 +80,7 @@ sealed class MirrorFrames(Stream stream) : IDisposable
         }
         catch (Exception e) when (IsEnd(e))
         {
-            throw new IOException("the control connection is closed", e);
+            throw new IOException($"{what} is closed", e);
         }
     }
 
@@ -96,7 +100,7 @@ sealed class MirrorFrames(Stream stream) : IDisposable
         }
         catch (Exception e) when (IsEnd(e))
         {
-            throw new IOException("the control connection is closed", e);
+            throw new IOException($"{what} is closed", e);
         }
     }
 

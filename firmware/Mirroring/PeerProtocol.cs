@@ -1,0 +1,77 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Threading;
+
+namespace NasFirmware.Mirroring;
+
+// The protocol between two boxes (docs/MIRRORING.md 8)
+//
+// TLS has settled who speaks. The side that dialled says Hello: versions, what the connection is for, which mirror. The
+// other one says Welcome with the version to be spoken, or refuses with a sentence, and closes. What follows is the
+// business of the purpose: "mirror" carries HAMMER's own stream and heartbeats (MirrorConduit), "verify" compares,
+// "status" tells one line.
+//
+// Frames have the four-byte head of the control socket's mirror sessions (MirrorFrames). Messages are bounded to 4 KiB
+// before they are read; the handshake has a time limit; nothing is allocated for a peer beyond the frame's buffer
+// before its purpose has taken it.
+
+/// <summary>What a kind of connection does on the side that was dialled.</summary>
+interface IPeerPurpose
+{
+    /// <summary>See <see cref="PeerPurpose"/>.</summary>
+    string Purpose { get; }
+
+    /// <summary>
+    /// Serves one connection whose Hello has been read and whose version fits, to its end. Says
+    /// <see cref="PeerLink.Welcome"/> or <see cref="PeerLink.Refuse"/> first. <see cref="IOException"/> and
+    /// <see cref="InvalidDataException"/> end it and are logged.
+    /// </summary>
+    void Serve(PeerLink link, PeerHello hello, CancellationToken stop);
+}
+
+/// <summary>The other side does not take the connection; the message is its sentence.</summary>
+sealed class PeerRefusedException(string sentence, bool later) : IOException(sentence)
+{
+    /// <summary>It may be different soon, without anybody doing anything.</summary>
+    internal bool Later => later;
+}
+
+/// <summary>Takes the connections of peers and hands each to its purpose.</summary>
+sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimeProvider time, Action<string> log)
+    : IPeerHandler
+{
+    internal const int VersionMin = 1, Version = 1;
+    /// <summary>From the connection to the end of the handshake.</summary>
+    internal static readonly TimeSpan HandshakeMax = TimeSpan.FromSeconds(15);
+
+    readonly Dictionary<string, IPeerPurpose> _purposes =
+        purposes.ToDictionary(p => p.Purpose, StringComparer.Ordinal);
+
+    public void Serve(PeerConnection connection, CancellationToken stop)
+    {
+        using var link = new PeerLink(connection, box, time);
+        try
+        {
+            PeerHello hello = link.ReadHello(stop);
+            if (hello.VersionMin > Version || hello.Version < VersionMin)
+            {
+                link.Refuse($"{box} speaks versions {VersionMin} to {Version} of the peer protocol, "
+                    + $"not {hello.VersionMin} to {hello.Version}: the older box needs an update", later: false);
+            }
+            else if (_purposes.TryGetValue(hello.Purpose, out IPeerPurpose? purpose))
+            {
+                purpose.Serve(link, hello, stop);
+            }
+            else
+            {
+                link.Refuse($"{box} does not know the purpose '{hello.Purpose}'", later: false);
+            }
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException)
+        {
+            if (!stop.IsCancellationRequested) log($"{connection.Peer.Name}: {e.Message}");
+        }
+    }
+}
