@@ -83,6 +83,9 @@ public sealed partial class HammerFs
             }
         }
 
+        public long SpareBytes => fs.Core.Freemap.UsableFreeBytes - fs._promisedBytes;
+        public long ReserveBytes => fs.ReserveBytes;
+
         public bool TryPfs(int pfsId, out PseudofsData pfs)
         {
             PfsState state = fs.PfsOf(pfsId);

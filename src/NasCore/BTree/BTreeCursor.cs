@@ -61,6 +61,12 @@ public sealed class BTreeCursor
         return Settle();
     }
 
+    /// <summary>
+    /// Goes to the leaf in which the key belongs, empty or not; the index is that of the first record not below the
+    /// key, and the leaf's count if there is none in it. <see cref="Elm"/> is not loaded.
+    /// </summary>
+    public void SeekLeaf(in BaseElm key) => Descend(in key);
+
     /// <summary>Goes to the record with exactly this key, create_tid included.</summary>
     public bool SeekExact(in BaseElm key)
     {

@@ -16,7 +16,7 @@ namespace NasCore.BTree;
 // rising at the first ancestor that already knows as much: the mirror's scan depends on it.
 
 /// <summary>Insertion, removal and deletion marks; every call under the exclusive file system lock.</summary>
-public sealed class BTreeIndex
+public sealed partial class BTreeIndex
 {
     readonly NodeStore _nodes;
     readonly IMetaWriter _writer;

@@ -156,6 +156,24 @@ public sealed class Freemap
     /// <summary>Owner and fill of the big-block of an address.</summary>
     public Layer2Ondisk Owner(HammerOff off) => ReadLayer2(Layer2At(off, out _));
 
+    /// <summary>
+    /// The same where a damaged entry, or an address without space, is no error; the shared lock is enough.
+    /// </summary>
+    public bool TryOwner(HammerOff off, out Layer2Ondisk entry)
+    {
+        entry = default;
+        if (off.Zone is < Zone.BTree or > Zone.SmallData) return false;
+        HammerOff l1At = Layer1At(off);
+        using (BufferRef buffer = _cache.Get(l1At))
+        {
+            var l1 = MemoryMarshal.Read<Layer1Ondisk>(buffer.Bytes(32));
+            if (l1.PhysOffset == Layer1Ondisk.Unavailable || !HammerCrc.Layer1Matches(_version, in l1)) return false;
+        }
+        using BufferRef l2 = _cache.Get(Layer2At(off, out _));
+        entry = MemoryMarshal.Read<Layer2Ondisk>(l2.Bytes(16));
+        return HammerCrc.Layer2Matches(_version, in entry);
+    }
+
     void Charge(HammerOff off, int bytes)
     {
         HammerOff l2At = Layer2At(off, out HammerOff l1At);

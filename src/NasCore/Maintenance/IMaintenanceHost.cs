@@ -47,6 +47,14 @@ public interface IMaintenanceHost
     /// fails. Not under the lock.</summary>
     void WriteLargeData(HammerOff off, ReadOnlySpan<byte> data);
 
+    /// <summary>
+    /// Free bytes that nobody has been promised (architecture W10); under the exclusive lock.
+    /// </summary>
+    long SpareBytes { get; }
+
+    /// <summary>Bytes that writers leave free, so that deletion is always possible.</summary>
+    long ReserveBytes { get; }
+
     /// <summary>The PFS record now, under the lock; false if there is no such PFS.</summary>
     bool TryPfs(int pfsId, out PseudofsData pfs);
 
