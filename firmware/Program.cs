@@ -28,6 +28,7 @@ static class Program
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
         .. PfsCommands.Create(),
+        StatusCommand.Create(),
         UmountVerb.Create(),
         VersionCommand.Create(),
     ];

@@ -1,14 +1,22 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 
 namespace NasFirmware.Status;
 
 /// <summary>
 /// Where services put what they know, each under its name, and where renderings take a snapshot. Thread-safe; nothing
-/// here waits.
+/// here waits. It measures how old each report is: one that is not renewed cannot go on saying that all is well.
 /// </summary>
-sealed class StatusBoard
+sealed class StatusBoard(TimeProvider? time = null)
 {
+    /// <summary>When a mirror was last reported, and its proof first: time stamps of the monotonic clock.</summary>
+    readonly record struct MirrorTimes(long Reported, long? Proven);
+
+    readonly TimeProvider _time = time ?? TimeProvider.System;
+    readonly Dictionary<string, MirrorTimes> _times = [];
+    readonly SortedDictionary<string, PanelDeviceStatus> _panel = new(StringComparer.Ordinal);
+    bool _isAcknowledged;
     readonly object _gate = new();
     readonly SortedDictionary<string, VolumeStatus> _volumes = new(StringComparer.Ordinal);
     readonly SortedDictionary<string, MirrorStatus> _mirrors = new(StringComparer.Ordinal);
@@ -29,20 +37,38 @@ sealed class StatusBoard
     });
 
     /// <summary>Under the mirror's name and direction: a box may send and receive mirrors of one name.</summary>
-    internal void Put(MirrorStatus mirror) => Change(() => _mirrors[Key(mirror.Name, mirror.IsSource)] = mirror);
+    internal void Put(MirrorStatus mirror) => Change(() => Set(Key(mirror.Name, mirror.IsSource), mirror));
 
     internal void UpdateMirror(string name, bool isSource, Func<MirrorStatus, MirrorStatus> change) => Change(() =>
     {
         string key = Key(name, isSource);
-        if (_mirrors.TryGetValue(key, out MirrorStatus? mirror)) _mirrors[key] = change(mirror);
+        if (_mirrors.TryGetValue(key, out MirrorStatus? mirror)) Set(key, change(mirror));
     });
 
-    internal void RemoveMirror(string name, bool isSource) => Change(() => _mirrors.Remove(Key(name, isSource)));
+    void Set(string key, MirrorStatus mirror)
+    {
+        long now = _time.GetTimestamp();
+        bool sameProof = _mirrors.TryGetValue(key, out MirrorStatus? before)
+            && before.ProvenTid == mirror.ProvenTid && before.ProvenAt == mirror.ProvenAt;
+        long? proven = mirror.ProvenTid is null ? null : sameProof ? _times[key].Proven ?? now : now;
+        _times[key] = new MirrorTimes(now, proven);
+        _mirrors[key] = mirror;
+    }
+
+    internal void RemoveMirror(string name, bool isSource) => Change(() =>
+    {
+        _mirrors.Remove(Key(name, isSource));
+        _times.Remove(Key(name, isSource));
+    });
     internal void RemoveVolume(string name) => Change(() => _volumes.Remove(name));
     internal void Put(PeerStatus peer) => Change(() => _peers[peer.Name] = peer);
     internal void RemovePeer(string name) => Change(() => _peers.Remove(name));
     internal void Put(DiskStatus disk) => Change(() => _disks[disk.Device] = disk);
     internal void RemoveDisk(string device) => Change(() => _disks.Remove(device));
+    internal void Put(PanelDeviceStatus device) => Change(() => _panel[device.Name] = device);
+
+    /// <summary>The owner has seen what is wrong; whoever sees something new says false.</summary>
+    internal void Acknowledge(bool isAcknowledged = true) => Change(() => _isAcknowledged = isAcknowledged);
 
     internal void Show(Activity activity, string? pairingCode = null) => Change(() =>
     {
@@ -50,7 +76,7 @@ sealed class StatusBoard
         _pairingCode = pairingCode;
     });
 
-    /// <summary>What is on the board; the caller adds what it knows of the box itself.</summary>
+    /// <summary>What is on the board; <see cref="StatusReporter"/> adds the box itself and the judgement.</summary>
     internal BoxStatus Snapshot(string name, string version)
     {
         lock (_gate)
@@ -58,10 +84,21 @@ sealed class StatusBoard
             return new BoxStatus
             {
                 Name = name, Version = version, Activity = _activity, PairingCode = _pairingCode,
-                Volumes = [.. _volumes.Values], Mirrors = [.. _mirrors.Values], Peers = [.. _peers.Values],
-                Disks = [.. _disks.Values],
+                Volumes = [.. _volumes.Values], Mirrors = [.. _mirrors.Select(m => Aged(m.Key, m.Value))],
+                Peers = [.. _peers.Values], Disks = [.. _disks.Values], Panel = [.. _panel.Values],
+                IsAcknowledged = _isAcknowledged,
             };
         }
+    }
+
+    MirrorStatus Aged(string key, MirrorStatus mirror)
+    {
+        MirrorTimes times = _times[key];
+        return mirror with
+        {
+            AgeSeconds = _time.GetElapsedTime(times.Reported).TotalSeconds,
+            ProvenAgeSeconds = times.Proven is { } proven ? _time.GetElapsedTime(proven).TotalSeconds : null,
+        };
     }
 
     static string Key(string name, bool isSource) => (isSource ? "s:" : "t:") + name;

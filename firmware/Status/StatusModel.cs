@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Text.Json.Serialization;
+using NasDevices.Leds;
 
 namespace NasFirmware.Status;
 
@@ -96,6 +97,10 @@ sealed record MirrorStatus
     /// <summary>A comparison found a difference: the first place.</summary>
     public string? Differs { get; init; }
     public string? Problem { get; init; }
+    /// <summary>Monotonic seconds since this was last reported, and since this proof was first: filled in by the board.
+    /// </summary>
+    public double AgeSeconds { get; init; }
+    public double? ProvenAgeSeconds { get; init; }
 }
 
 /// <summary>Another box.</summary>
@@ -124,6 +129,14 @@ sealed record DiskStatus
     public string? Problem { get; init; }
 }
 
+/// <summary>A light or display of the configuration.</summary>
+sealed record PanelDeviceStatus
+{
+    public required string Name { get; init; }
+    /// <summary>Why it shows nothing; null if it does.</summary>
+    public string? Problem { get; init; }
+}
+
 /// <summary>Something under way that the owner watches: pairing, locating, a safe shutdown.</summary>
 enum Activity { None, Pairing, Locating, SafeToUnplug }
 
@@ -138,6 +151,10 @@ sealed record BoxStatus
     public Severity Severity { get; init; }
     /// <summary>The word for it: see <c>docs/OPERATING.md</c>.</summary>
     public string State { get; init; } = "";
+    /// <summary>What the light says.</summary>
+    public LightState Light { get; init; }
+    /// <summary>The owner knows of the problems that there are.</summary>
+    public bool IsAcknowledged { get; init; }
     public Activity Activity { get; init; }
     public string? PairingCode { get; init; }
     /// <summary>Everything that is wrong, worst first, each a sentence.</summary>
@@ -146,6 +163,7 @@ sealed record BoxStatus
     public IReadOnlyList<MirrorStatus> Mirrors { get; init; } = [];
     public IReadOnlyList<PeerStatus> Peers { get; init; } = [];
     public IReadOnlyList<DiskStatus> Disks { get; init; } = [];
+    public IReadOnlyList<PanelDeviceStatus> Panel { get; init; } = [];
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,

@@ -1,0 +1,54 @@
+using System;
+using System.Linq;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+
+namespace NasFirmware.Status;
+
+/// <summary>
+/// The status of this box, judged: what the control socket answers to GET /status and what light and display show.
+/// Thread-safe.
+/// </summary>
+sealed class StatusReporter(StatusBoard board, string name, string version, StatusLimits limits, TimeProvider time)
+{
+    static readonly TimeSpan s_addressAge = TimeSpan.FromSeconds(20);
+
+    readonly long _start = time.GetTimestamp();
+    sealed record KnownAddress(long At, string? Address);
+
+    volatile KnownAddress? _address;
+
+    internal StatusBoard Board => board;
+
+    internal BoxStatus Now() => Judgement.Of(board.Snapshot(name, version) with
+    {
+        Now = time.GetUtcNow(), UptimeSeconds = time.GetElapsedTime(_start).TotalSeconds, Address = Address(),
+    }, limits);
+
+    // Asking the kernel takes longer than everything else here, and addresses seldom change.
+    string? Address()
+    {
+        if (_address is { } known && time.GetElapsedTime(known.At) < s_addressAge) return known.Address;
+        string? address = FindAddress();
+        _address = new KnownAddress(time.GetTimestamp(), address);
+        return address;
+    }
+
+    static string? FindAddress()
+    {
+        try
+        {
+            return NetworkInterface.GetAllNetworkInterfaces()
+                .Where(i => i.OperationalStatus == OperationalStatus.Up
+                    && i.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+                .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+                .Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork)
+                .Select(a => a.Address.ToString())
+                .FirstOrDefault();
+        }
+        catch (NetworkInformationException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using System;
+using System.Linq;
+using NasDevices.Leds;
+using NasFirmware.Status;
+using NasTesting;
+using Xunit;
+
+namespace NasFirmware.Tests.Status;
+
+public sealed class StatusBoardTests
+{
+    readonly ManualClock _time = new();
+
+    [Fact]
+    public void Report_that_is_not_renewed_is_not_good_for_ever()
+    {
+        var board = new StatusBoard(_time);
+        var reporter = new StatusReporter(board, "nas1", "1", new StatusLimits(), _time);
+        board.Put(Boxes.Good.Volumes[0]);
+        board.Put(Boxes.Good.Mirrors[0] with { ProvenAt = _time.GetUtcNow() });
+        Assert.Equal(LightState.InStepProven, reporter.Now().Light);
+        _time.Advance(TimeSpan.FromSeconds(89));
+        Assert.Equal(Severity.Good, reporter.Now().Severity);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(LightState.Lagging, reporter.Now().Light);
+        board.UpdateMirror("family", isSource: true, m => m);
+        Assert.Equal(Severity.Good, reporter.Now().Severity);
+    }
+
+    [Fact]
+    public void Proof_grows_old_though_the_report_is_renewed()
+    {
+        var board = new StatusBoard(_time);
+        MirrorStatus mirror = Boxes.Good.Mirrors[0] with { ProvenAt = null };
+        board.Put(mirror);
+        _time.Advance(TimeSpan.FromDays(3));
+        board.Put(mirror);
+        Assert.Equal(3 * 86400, board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
+        board.Put(mirror with { ProvenTid = "0x0000000100000009" });
+        Assert.Equal(0, board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
+        board.Put(mirror with { ProvenTid = null });
+        Assert.Null(board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
+        board.RemoveMirror("family", isSource: true);
+        Assert.Empty(board.Snapshot("a", "1").Mirrors);
+    }
+
+    [Theory]
+    [InlineData(0, "0 s")]
+    [InlineData(0.42, "0.4 s")]
+    [InlineData(61, "61 s")]
+    [InlineData(600, "10 min")]
+    [InlineData(10000, "2.8 h")]
+    [InlineData(30e6, "347 days")]
+    public void Spans_are_short(double seconds, string text) => Assert.Equal(text, StatusWords.Seconds(seconds));
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(1023, "1 KB")]
+    [InlineData(1536, "1.5 KB")]
+    [InlineData(20.0 * (1 << 20), "20 MB")]
+    [InlineData(2.0 * (1L << 40), "2 TB")]
+    public void Bytes_are_short(double bytes, string text) => Assert.Equal(text, StatusWords.Bytes(bytes));
+}
