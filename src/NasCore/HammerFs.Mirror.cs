@@ -1,5 +1,7 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
+using System.Runtime.InteropServices;
 using System.Threading;
 using NasCore.BTree;
 using NasCore.Flush;
@@ -54,6 +56,7 @@ public sealed partial class HammerFs
         {
             if (_given) return;
             _given = true;
+            Target.Abandon();
             lock (_fs._mirrorTargets) _fs._mirrorTargets.Remove(_pfsId);
         }
     }
@@ -65,6 +68,37 @@ public sealed partial class HammerFs
             if (!_mirrorTargets.Add(pfsId)) return null;
         }
         return new MirrorTargetLease(this, pfsId);
+    }
+
+    /// <summary>Streams under way that note how far they have come, by PFS; guarded by the exclusive lock.</summary>
+    readonly Dictionary<int, Action> _atClose = [];
+
+    /// <summary>The close of a group (WriteCore.OnClose): everything of the front end enters the tree.</summary>
+    void CloseGroup()
+    {
+        CloseDirty();
+        // A group without changes stays empty: what a stream only passed over is no reason to write.
+        if (_atClose.Count == 0 || Core.Writer.IsClean) return;
+        foreach (Action atClose in _atClose.Values) atClose();
+    }
+
+    /// <summary>New contents for a PFS record, under the key that it has; only in space that nobody needs.</summary>
+    Errno PatchPfsLocked(int pfsId, in PseudofsData data)
+    {
+        BTreeCursor cursor = RentCursor();
+        try
+        {
+            if (!cursor.SeekAsOf(RecordKey.Pfs(pfsId), Tid.Max)) return Errno.NoEnt;
+            Errno result = Core.Records.ReplaceUnversioned(cursor,
+                MemoryMarshal.AsBytes(new ReadOnlySpan<PseudofsData>(in data)));
+            if (!result.IsError) Core.NoteChange();
+            return result;
+        }
+        finally
+        {
+            ReturnCursor(cursor);
+            lock (_pfsStates) _pfsStates.Remove(pfsId);
+        }
     }
 
     sealed class MirrorAccess(HammerFs fs) : IMirrorHost
@@ -93,6 +127,9 @@ public sealed partial class HammerFs
         }
 
         public IMirrorScan Scan(MirrorRange range) => new MirrorScan(new MirrorAccess(fs), pfsId, range);
+
+        public IMirrorScan Scan(MirrorRange range, in BaseElm from) =>
+            new MirrorScan(new MirrorAccess(fs), pfsId, range, from);
 
         public long BytesMax
         {
@@ -198,6 +235,14 @@ public sealed partial class HammerFs
         {
             fs.StorePfsLocked(pfsId, in pfs);
             return Errno.None;
+        }
+
+        public Errno PatchPfs(int pfsId, in PseudofsData pfs) => fs.PatchPfsLocked(pfsId, in pfs);
+
+        public void SetAtClose(int pfsId, Action? atClose)
+        {
+            if (atClose is null) fs._atClose.Remove(pfsId);
+            else fs._atClose[pfsId] = atClose;
         }
 
         public void CountInodes(int delta) => fs.CountInodes(delta);

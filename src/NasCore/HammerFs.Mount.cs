@@ -36,7 +36,7 @@ public sealed partial class HammerFs
         _core = new WriteCore(_volumes, _cache, _nodes, _records, _fifoGeometry, _epochs, _lock, Health, _options.Time,
             _options.FlushInterval, outcome.Last, outcome.NextSeq)
         {
-            OnClose = CloseDirty,
+            OnClose = CloseGroup,
             OnDurable = DestroyMore,
             OnRedo = LogRedo,
         };

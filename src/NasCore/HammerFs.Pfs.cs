@@ -58,7 +58,12 @@ public sealed partial class HammerFs
         PseudofsData data = default;
         Errno result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData pfs) =>
         {
+            PseudofsData before = pfs;
             change(ref pfs);
+            // M3: a hint is about the PFS as it was.
+            bool same = (pfs.SyncBegTid, pfs.SyncEndTid, pfs.SharedUuid, pfs.UniqueUuid, pfs.MirrorFlags) == (
+                before.SyncBegTid, before.SyncEndTid, before.SharedUuid, before.UniqueUuid, before.MirrorFlags);
+            if (!same) SlaveMark.EraseHint(ref pfs);
             return pfsId == 0 && pfs.IsSlave ? Errno.Inval : Errno.None;
         });
         return result.IsError ? result : PfsDurable(pfsId);
@@ -74,6 +79,8 @@ public sealed partial class HammerFs
         if (result.IsError) return result;
         using MirrorTargetLease? lease = TryLease(pfsId);
         if (lease is null) return Errno.Busy;
+        result = EraseHint(pfsId);
+        if (result.IsError) return result;
         TryGetPfs(pfsId, out PseudofsData before);
         result = Rollback(pfsId, before.SyncEndTid == ulong.MaxValue ? ulong.MaxValue : before.SyncEndTid + 1,
             static () => true);
@@ -86,10 +93,22 @@ public sealed partial class HammerFs
             if (jumped >= Tid.AllocLimit) return Errno.Range;
             _core.Tids.RaiseTo(jumped);
             _core.Tids.DropPool();
-            PromotionMark.Set(ref pfs, jumped);
+            PromotionMark.Set(ref pfs, jumped, SlaveMark.FedBy(in pfs));
             return Errno.None;
         });
         return result.IsError ? result : PfsDurable(pfsId);
+    }
+
+    /// <summary>In the group of the first record that a rollback takes away, or before (M3).</summary>
+    Errno EraseHint(int pfsId)
+    {
+        PseudofsData data = default;
+        if (!TryGetPfs(pfsId, out data) || !ResumeHint.TryGet(in data, out _)) return Errno.None;
+        return MutatePfs(pfsId, mustBeAbsent: false, ref data, static (ref PseudofsData pfs) =>
+        {
+            SlaveMark.EraseHint(ref pfs);
+            return Errno.None;
+        });
     }
 
     /// <summary>A former master that goes on by mistake needs this many TIDs until the histories overlap.</summary>
@@ -108,6 +127,7 @@ public sealed partial class HammerFs
             if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
             ForgetPfs(pfsId);
             pfs.MirrorFlags |= PseudofsData.FlagSlave;
+            SlaveMark.SetFed(ref pfs, Guid.Empty);
             // What came in since the wait above is in the open group, and durable together with this record.
             ulong end = _core!.Writer.IsClean ? DurableTid : _core.Group.Tid + 1;
             pfs.SyncEndTid = Math.Max(pfs.SyncEndTid, end);
@@ -130,6 +150,7 @@ public sealed partial class HammerFs
             if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
             ForgetPfs(pfsId);
             pfs.MirrorFlags |= PseudofsData.FlagSlave;
+            SlaveMark.SetFed(ref pfs, Guid.Empty);
             pfs.SyncEndTid = 1;
             return Errno.None;
         });

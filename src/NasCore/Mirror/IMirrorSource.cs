@@ -53,6 +53,11 @@ public interface IMirrorSource
     /// <summary>Scans the whole PFS for what happened in the range.</summary>
     IMirrorScan Scan(MirrorRange range);
 
+    /// <summary>
+    /// The same from a key on, whose PFS id does not count; what lies before it comes as one skip (architecture M8).
+    /// </summary>
+    IMirrorScan Scan(MirrorRange range, in BaseElm from);
+
     /// <summary>An upper bound of what a scan of everything would send, in bytes.</summary>
     long BytesMax { get; }
 

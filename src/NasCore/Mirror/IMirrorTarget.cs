@@ -14,6 +14,9 @@ public interface IMirrorTarget
     /// <summary>The PFS now. <see cref="Errno.NoEnt"/> if there is no such PFS.</summary>
     Errno ReadPfs(out PseudofsData pfs);
 
+    /// <summary>It keeps a <see cref="Pfs.ResumeHint"/> in the PFS record while a batch is under way.</summary>
+    bool KeepsHints { get; }
+
     /// <summary>A batch begins. The range is what its header said.</summary>
     Errno Begin(MirrorRange range);
 

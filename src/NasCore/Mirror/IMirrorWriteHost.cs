@@ -47,6 +47,18 @@ public interface IMirrorWriteHost
     /// </summary>
     Errno StorePfs(int pfsId, in PseudofsData pfs);
 
+    /// <summary>
+    /// New contents for an existing PFS record, which keeps its key: for what a slave notes about a batch under way.
+    /// Under the exclusive lock; credits for 8 nodes were asked for. NoSpc changes nothing.
+    /// </summary>
+    Errno PatchPfs(int pfsId, in PseudofsData pfs);
+
+    /// <summary>
+    /// What is called under the exclusive lock when a group with changes closes, with credits promised by the
+    /// callee; null ends it. Set and cleared under the lock.
+    /// </summary>
+    void SetAtClose(int pfsId, System.Action? atClose);
+
     /// <summary>The number of live inodes changes; under the exclusive lock.</summary>
     void CountInodes(int delta);
 }

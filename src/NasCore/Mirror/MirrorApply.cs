@@ -2,6 +2,7 @@ using System;
 using System.Buffers.Binary;
 using NasCore.BTree;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -21,8 +22,8 @@ namespace NasCore.Mirror;
 // Nothing of that is visible to readers of the slave: they look as of sync_end_tid, and every TID stored here is
 // above it.
 // SYNC deletes the tail, sets sync_end_tid, and waits until all of it is durable. A batch that breaks leaves its
-// records behind;
-// the next one meets them and changes nothing.
+// records behind; the place that it reached lies in the PFS record, written at each close of a group (M3): a source
+// that knows it goes on from there, any other sends all of it again and changes nothing.
 //
 // Each item is applied in holds of the exclusive lock that have their credits first; when the open flush group is
 // full, the thread waits without the lock until it is durable. The thread that writes a PFS is the only one
@@ -34,6 +35,8 @@ public sealed class MirrorApply : IMirrorTarget
 {
     /// <summary>Worst case of one item: an insertion that splits at every level, its space, the inode count.</summary>
     const int ItemNodes = 24;
+    /// <summary>New data of the PFS record: its leaf, the data, freemap entries of the new and the old place.</summary>
+    const int HintNodes = 8;
     /// <summary>Records looked at in one hold of the lock while a gap is deleted.</summary>
     const int GapRecordsMax = 128;
     /// <summary>Attempts to get space or credits by closing groups.</summary>
@@ -49,7 +52,9 @@ public sealed class MirrorApply : IMirrorTarget
     MirrorRange _range;
     BaseElm _track, _ahead;
     bool _consumed, _aheadKnown;
-    long _wholeAt;
+    long _wholeAt, _promised = -1;
+    /// <summary>A batch is under way whose place is noted at each close.</summary>
+    bool _noting;
 
     public MirrorApply(IMirrorWriteHost host, int pfsId)
     {
@@ -69,10 +74,27 @@ public sealed class MirrorApply : IMirrorTarget
     public Errno Begin(MirrorRange range)
     {
         if (range.End > Tid.PeerMax) return Errno.Inval;
+        return Repeat((Self: this, Range: range), static s => s.Self.BeginLocked(s.Range));
+    }
+
+    Errno BeginLocked(MirrorRange range)
+    {
+        if (!_host.Core.HasCredits(HintNodes)) return Errno.NeedFlush;
+        Errno result = _host.ReadPfs(_pfsId, out PseudofsData pfs);
+        if (result.IsError) return result;
+        bool foreign = ResumeHint.TryGet(in pfs, out ResumeHint hint)
+            && !(range.IsExact && hint.IsOf(range.Source, range.Begin, range.End));
+        if (foreign)
+        {
+            SlaveMark.EraseHint(ref pfs);
+            result = _host.PatchPfs(_pfsId, in pfs);
+            if (result.IsError) return result;
+        }
         _range = range;
         // What lay ahead at the end of the last batch says nothing about the start of this one.
         _aheadKnown = false;
         MoveTo(FilteredScan.FirstKey(_pfsId), consumed: false);
+        Note(range.IsExact);
         return Errno.None;
     }
 
@@ -95,10 +117,12 @@ public sealed class MirrorApply : IMirrorTarget
 
     public Errno Skip(in BaseElm beg, in BaseElm end)
     {
-        BaseElm from = OwnKey(beg);
-        Errno result = DeleteTo(in from, inclusive: false);
-        if (!result.IsError) MoveTo(OwnKey(end), consumed: false);
-        return result;
+        return Repeat((Self: this, From: OwnKey(beg), To: OwnKey(end)), static s =>
+        {
+            Errno result = s.Self.DeleteToLocked(in s.From, inclusive: false);
+            if (!result.IsError) s.Self.MoveTo(in s.To, consumed: false);
+            return result;
+        });
     }
 
     public Errno Commit()
@@ -109,7 +133,69 @@ public sealed class MirrorApply : IMirrorTarget
         return result.IsError ? result : _host.WaitPfsDurable(_pfsId);
     }
 
-    public void Abandon() => _aheadKnown = false;
+    public bool KeepsHints => true;
+
+    /// <summary>
+    /// What has come stays, and the place reached becomes durable with it: a link that broke costs nothing.
+    /// </summary>
+    public void Abandon()
+    {
+        _aheadKnown = false;
+        if (!_noting) return;
+        try
+        {
+            Enter();
+        }
+        catch (MountCriticalException)
+        {
+            // Nothing is written any more, neither this nor what it is about.
+            return;
+        }
+        try
+        {
+            if (_host.Core.HasCredits(HintNodes)) AtClose();
+            Note(false);
+        }
+        finally
+        {
+            _host.ExitExclusive();
+        }
+    }
+
+    // ------------------------------------------------------------------ the place reached (M3)
+
+    void Note(bool on)
+    {
+        _noting = on;
+        _host.SetAtClose(_pfsId, on ? AtClose : null);
+    }
+
+    /// <summary>
+    /// Writes the place reached into the PFS record, in the very group that holds what lies before it. Under the
+    /// exclusive lock, so between two items or between two records of a gap, each of which is whole.
+    /// </summary>
+    void AtClose()
+    {
+        long before = _host.Core.Writer.Changes;
+        try
+        {
+            if (_host.Core.Freemap.UsableFreeBytes < SpareBytes) return;
+            if (_host.ReadPfs(_pfsId, out PseudofsData pfs).IsError || !pfs.IsSlave) return;
+            BaseElm next = _track;
+            // The key behind one that is done; the largest create_tid has none.
+            if (_consumed && next.CreateTid is not 0 and not ulong.MaxValue) next.CreateTid++;
+            if (BaseElm.Compare(in next, FilteredScan.FirstKey(_pfsId)) == 0) return;
+            var hint = new ResumeHint(_range.Source, _range.Begin, _range.End, in next);
+            if (ResumeHint.TryGet(in pfs, out ResumeHint old) && old.IsSame(in hint)) return;
+            hint.Store(ref pfs);
+            // Without space the older place stays, which is true as well.
+            _ = _host.PatchPfs(_pfsId, in pfs);
+        }
+        catch (HammerMediumException) when (_host.Core.Writer.Changes == before)
+        {
+            // A damaged PFS record is met, and told of, by whoever asks for it; it is no reason to stop the group.
+        }
+    }
 
     Errno CommitLocked()
     {
@@ -119,10 +205,13 @@ public sealed class MirrorApply : IMirrorTarget
         if (!pfs.IsSlave) return Errno.RoFs;
         // M7: also where the range ended beyond every TID that was stored.
         _host.Core.Tids.RaiseTo(_range.End);
-        if (pfs.SyncEndTid == _range.End && pfs.Reserved04 == _range.TimesMark) return Errno.None;
+        bool changed = pfs.SyncEndTid != _range.End || pfs.Reserved04 != _range.TimesMark
+            || SlaveMark.FedBy(in pfs) != _range.Source || ResumeHint.TryGet(in pfs, out _);
         pfs.SyncEndTid = _range.End;
         pfs.Reserved04 = _range.TimesMark;
-        return _host.StorePfs(_pfsId, in pfs);
+        SlaveMark.SetFed(ref pfs, _range.Source);
+        if (_noting) Note(false);
+        return changed ? _host.StorePfs(_pfsId, in pfs) : Errno.None;
     }
 
     // ------------------------------------------------------------------ keys and data in the target's terms
@@ -209,6 +298,9 @@ public sealed class MirrorApply : IMirrorTarget
     {
         _host.EnterExclusive();
         NoteWhole();
+        if (!_noting || _promised == _host.Core.Group.Number) return;
+        _promised = _host.Core.Group.Number;
+        _host.Core.Promise(HintNodes);
     }
 
     // Every single deletion and insertion is whole by itself; an exception in the middle of one latches the mount.
@@ -286,6 +378,7 @@ public sealed class MirrorApply : IMirrorTarget
             try
             {
                 result = ItemLocked(in own, data, create && !config, ref reserved);
+                if (result == Errno.None) MoveTo(in own.Base, consumed: true);
             }
             catch (Exception e) when (IsHalfDone)
             {
@@ -302,7 +395,6 @@ public sealed class MirrorApply : IMirrorTarget
                 WriteLarge(reserved, data);
                 continue;
             }
-            if (result == Errno.None) MoveTo(in own.Base, consumed: true);
             if (result != Errno.NeedFlush && result != Errno.NoSpc) return result;
             if (++waits > WaitsMax) return Giveup(reserved);
             Errno durable = _host.WaitDurable();

@@ -67,6 +67,10 @@ public class MirrorWatcher
     /// <summary>Called for every record: must be cheap.</summary>
     public virtual void Progress(long objId, long bytes) { }
     public virtual void BatchEnded(in MirrorBatch batch) { }
+    /// <summary>The source goes on inside a batch that broke, from the target's hint.</summary>
+    public virtual void Resumed(MirrorRange range, Ondisk.BaseElm key) { }
+    /// <summary>The target has a hint that does not fit: the batch starts over behind the target's TID.</summary>
+    public virtual void ResumeRefused(string reason) { }
     /// <summary>A stream waits for new TIDs.</summary>
     public virtual void Waiting() { }
     /// <summary>A stream keeps the distance between batches.</summary>

@@ -67,6 +67,12 @@ public readonly record struct MirrorRange(ulong Begin, ulong End)
     /// </summary>
     public uint TimesMark { get; init; }
 
+    /// <summary>At the target: the source's unique UUID.</summary>
+    public Guid Source { get; init; }
+
+    /// <summary>At the target: Begin is the true one and the source knows what a resume hint is (M3).</summary>
+    public bool IsExact { get; init; }
+
     /// <summary>Nothing to scan: the batch is IDLE.</summary>
     public bool IsEmpty => Begin >= End;
 

@@ -17,24 +17,49 @@ public sealed class MirrorScan : IMirrorScan
     readonly IMirrorHost _host;
     readonly MirrorRange _range;
     readonly FilteredScan _scan;
+    readonly BaseElm _first, _from;
     LeafElm _leaf;
     int _at = -1, _epoch = -1;
+    bool _before;
 
     public MirrorScan(IMirrorHost host, int pfsId, MirrorRange range)
+        : this(host, pfsId, range, FilteredScan.FirstKey(pfsId))
+    {
+    }
+
+    /// <param name="host">The mounted file system.</param>
+    /// <param name="pfsId">Of the source.</param>
+    /// <param name="range">Of the batch.</param>
+    /// <param name="from">
+    /// Where the scan begins, of any PFS id; what lies before it becomes a skip, the first item (M8).
+    /// </param>
+    public MirrorScan(IMirrorHost host, int pfsId, MirrorRange range, BaseElm from)
     {
         _host = host;
         _range = range;
-        _scan = new FilteredScan(host.Nodes, FilteredScan.FirstKey(pfsId), FilteredScan.LastKey(pfsId), range.Begin);
+        _first = FilteredScan.FirstKey(pfsId);
+        BaseElm last = FilteredScan.LastKey(pfsId);
+        from.Localization = (from.Localization & Localization.TypeMask) | Localization.OfPfs(pfsId).Value;
+        if (BaseElm.Compare(in from, in last) > 0) from = last;
+        _from = from;
+        _before = BaseElm.Compare(in _first, in from) < 0;
+        _scan = new FilteredScan(host.Nodes, _before ? from : _first, last, range.Begin);
     }
 
     public MirrorItemKind Kind { get; private set; }
     public ref readonly LeafElm Leaf => ref _leaf;
-    public ref readonly BaseElm SkipBeg => ref _scan.Item(_at).SkipBeg;
-    public ref readonly BaseElm SkipEnd => ref _scan.Item(_at).SkipEnd;
+    public ref readonly BaseElm SkipBeg => ref _at < 0 ? ref _first : ref _scan.Item(_at).SkipBeg;
+    public ref readonly BaseElm SkipEnd => ref _at < 0 ? ref _from : ref _scan.Item(_at).SkipEnd;
     public long NodesVisited => _scan.NodesVisited;
 
     public bool MoveNext()
     {
+        if (_before)
+        {
+            _before = false;
+            Kind = MirrorItemKind.Skip;
+            return true;
+        }
         while (true)
         {
             if (++_at >= _scan.Count && !Refill()) return false;

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Threading;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -13,7 +14,7 @@ namespace NasCore.Mirror;
 /// One batch in dialect B, two-way: ident header out; target's header in, its sync_end_tid is where we start; range
 /// header out; records; SYNC, or IDLE if the range is empty; UPDATE in. Dialect A leaves out the ident. One-way reads
 /// nothing. TERM ends the stream. Nothing is remembered between batches but, one-way, the end of the last one: where
-/// to go on is always what the target says.
+/// to go on is always what the target says, inside a batch that broke by its hint (M3).
 /// </summary>
 public sealed class MirrorSourceSession
 {
@@ -24,6 +25,11 @@ public sealed class MirrorSourceSession
     readonly MrecordReader _reader;
     readonly MrecordWriter _writer;
     readonly Queue<ulong> _chunkEnds = new();
+    /// <summary>What the target says of a batch that broke, and whether it keeps such places.</summary>
+    ResumeHint? _hint;
+    bool _exact;
+    /// <summary>Where the batch at hand goes on; null: it begins at the first key.</summary>
+    BaseElm? _from;
     long _started;
 
     public MirrorSourceSession(IByteChannel channel, IMirrorSource source, MirrorSourceOptions options,
@@ -86,6 +92,8 @@ public sealed class MirrorSourceSession
         if (_reader.Kind == MrecordType.Term) return false;
         if (_reader.Kind != MrecordType.Pfsd) throw Unexpected("PFSD");
         PfsState state = PfsState.Of(_reader.Pfsd);
+        _exact = ResumeHint.IsKnownBy(_reader.Pfsd);
+        _hint = _exact && ResumeHint.TryGet(_reader.Pfsd, out ResumeHint hint) ? hint : null;
         MirrorPlan plan = MirrorPlan.Of(PfsState.Of(pfs), state);
         if (plan is MirrorPlan.SlaveAhead && _options.ForcedBegin is not null) plan = new MirrorPlan.Send(0, 0);
         if (plan.IsRefusal) throw new MirrorRefusedException(plan, plan.Sentence);
@@ -96,10 +104,39 @@ public sealed class MirrorSourceSession
     MirrorRange SelectRange(PfsState source, PfsState? target, ulong? previousEnd)
     {
         MirrorRange whole = MirrorRange.Select(source, target?.SyncEndTid, null, previousEnd, _options.ForcedBegin);
-        if (whole.IsEmpty || _options.ChunkBytes <= 0) return whole;
+        _from = null;
+        if (!whole.IsEmpty && Resume(source, whole) is { } resumed) return resumed;
+        // A target that keeps its place needs no batches to restart from, and no scan to find their borders.
+        if (whole.IsEmpty || _options.ChunkBytes <= 0 || _exact) return whole;
         while (_chunkEnds.TryPeek(out ulong stale) && stale <= whole.Begin) _chunkEnds.Dequeue();
         if (_chunkEnds.Count == 0 && _source.BytesMax > _options.ChunkBytes) SplitRange(whole);
         return _chunkEnds.TryDequeue(out ulong chunk) ? whole with { End = Math.Min(chunk, whole.End) } : whole;
+    }
+
+    // M3: the hint is about this very PFS, and about a batch that it would begin now and can still end so.
+    MirrorRange? Resume(PfsState source, MirrorRange whole)
+    {
+        if (_hint is not { } hint) return null;
+        string? reason = (hint.Source, hint.Begin, hint.End) switch
+        {
+            var (from, _, _) when from != source.UniqueUuid => $"it is of a batch from {from:D}, this is "
+                + $"{source.UniqueUuid:D}",
+            var (_, begin, _) when begin != whole.Begin => $"its batch began at {Tid.Format(begin)}, this one at "
+                + Tid.Format(whole.Begin),
+            var (_, begin, end) when end > whole.End || end <= begin => $"its batch ended at {Tid.Format(end)}, this "
+                + $"one can go up to {Tid.Format(whole.End)}",
+            _ when BaseElm.Compare(hint.Key(0), FilteredScan.FirstKey(0)) <= 0 => "it lies before the first key",
+            _ => null,
+        };
+        if (reason is not null)
+        {
+            _watcher.ResumeRefused($"{reason}: everything behind {Tid.Format(whole.Begin - 1)} is sent again");
+            return null;
+        }
+        _from = hint.Key(0);
+        MirrorRange range = whole with { End = hint.End };
+        _watcher.Resumed(range, _from.Value);
+        return range;
     }
 
     void SplitRange(MirrorRange whole)
@@ -122,6 +159,11 @@ public sealed class MirrorSourceSession
         var batch = new MirrorBatch { Range = range, End = MirrorBatchEnd.Idle };
         long bytesBefore = _writer.BytesWritten;
         pfs.SyncEndTid = range.End;
+        if (_exact)
+        {
+            pfs.SyncBegTid = range.Begin;
+            ResumeHint.Announce(ref pfs, _from is not null);
+        }
         _writer.WritePfsd(pfs);
         if (!range.IsEmpty)
         {
@@ -138,7 +180,7 @@ public sealed class MirrorSourceSession
 
     bool SendItems(MirrorRange range, ref MirrorBatch batch, CancellationToken stop)
     {
-        using IMirrorScan scan = _source.Scan(range);
+        using IMirrorScan scan = _from is { } from ? _source.Scan(range, in from) : _source.Scan(range);
         long sent = 0;
         while (scan.MoveNext())
         {

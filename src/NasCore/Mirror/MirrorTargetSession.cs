@@ -23,6 +23,8 @@ public sealed class MirrorTargetSession
     MirrorBatch _batch;
     BaseElm _last;
     bool _begun, _hasLast, _termRead;
+    /// <summary>Where the batch at hand goes on; its first record has to be the skip up to there.</summary>
+    BaseElm? _resumesAt;
 
     /// <param name="channel">Read only, or full duplex in two-way mode.</param>
     /// <param name="open">
@@ -77,6 +79,7 @@ public sealed class MirrorTargetSession
         if (_options.TwoWay)
         {
             MirrorWatcher.Require(_target!.ReadPfs(out PseudofsData own), "the target PFS cannot be read");
+            if (_target.KeepsHints) ResumeHint.Announce(ref own);
             _writer.WritePfsd(own);
             OpenAnswer();
         }
@@ -122,10 +125,35 @@ public sealed class MirrorTargetSession
         _range = new MirrorRange(header.SyncBegTid, header.SyncEndTid)
         {
             TimesMark = PfsMark.HasTimes(in header) ? PfsMark.TimesAreHistory : 0,
+            Source = header.UniqueUuid,
+            IsExact = _options.TwoWay && ResumeHint.IsKnownBy(in header),
         };
+        _resumesAt = ResumeHint.IsResumed(in header) ? CheckResume(in own) : null;
         _batch = new MirrorBatch { Range = _range, End = MirrorBatchEnd.Broken };
         _begun = false;
         _hasLast = false;
+    }
+
+    // A batch that leaves out what it says is here already: only what this PFS itself says is here (M3).
+    BaseElm CheckResume(in PseudofsData own)
+    {
+        if (_range.IsExact && ResumeHint.TryGet(in own, out ResumeHint hint)
+            && hint.IsOf(_range.Source, _range.Begin, _range.End)) return hint.Key(0);
+        throw _reader.Error($"the source goes on inside the batch {_range} of {_range.Source:D}, of which this PFS "
+            + "holds no part");
+    }
+
+    void CheckResumed()
+    {
+        if (_resumesAt is not { } key) return;
+        _resumesAt = null;
+        if (_reader.Kind == MrecordType.Skip)
+        {
+            BaseElm end = _reader.Skip.SkipEnd;
+            end.Localization &= Localization.TypeMask;
+            if (BaseElm.Compare(in end, in key) <= 0) return;
+        }
+        throw _reader.Error($"the batch does not go on at {key}, which the source was told");
     }
 
     // Steps 4 to 6; false if TERM came instead of SYNC or IDLE.
@@ -161,6 +189,7 @@ public sealed class MirrorTargetSession
     void BatchBegin()
     {
         if (_begun) return;
+        CheckResumed();
         MirrorWatcher.Require(_target!.ReadPfs(out PseudofsData own), "the target PFS cannot be read");
         if (_range.End < own.SyncEndTid)
         {

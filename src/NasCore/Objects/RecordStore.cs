@@ -134,6 +134,22 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
         if (elm.DataOffset != 0 && elm.DataLen > 0) freemap.Free(elm.Data, elm.DataLen);
     }
 
+    /// <summary>
+    /// New data for a record that keeps no versions of itself (W13): key and TIDs stay. Without space nothing changes.
+    /// </summary>
+    public Errno ReplaceUnversioned(BTreeCursor cursor, ReadOnlySpan<byte> data)
+    {
+        LeafElm elm = cursor.Elm;
+        Errno stored = StoreData(Zone.Meta, data, out HammerOff place);
+        if (stored.IsError) return stored;
+        if (elm.DataOffset != 0 && elm.DataLen > 0) freemap.Free(elm.Data, elm.DataLen);
+        elm.DataOffset = place.Value;
+        elm.DataLen = data.Length;
+        elm.DataCrc = HammerCrc.LeafData(version, elm.Base.RecType, data);
+        tree.Replace(cursor, in elm);
+        return Errno.None;
+    }
+
     /// <summary>Overwrites bytes outside the CRC in place, under UNDO (mtime and atime of HAMMER's rule).</summary>
     public void PatchMeta(HammerOff off, ReadOnlySpan<byte> bytes) =>
         bytes.CopyTo(writer.Modify(off, bytes.Length));

@@ -126,6 +126,7 @@ public sealed class MirrorPairTests
         IMirrorSource Inner => pair.Master.Fs.MirrorSource(1);
         public Errno ReadPfs(out PseudofsData pfs) => Inner.ReadPfs(out pfs);
         public IMirrorScan Scan(MirrorRange range) => Inner.Scan(range);
+        public IMirrorScan Scan(MirrorRange range, in BaseElm from) => Inner.Scan(range, in from);
         public long BytesMax => Inner.BytesMax;
 
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken token)

@@ -164,6 +164,7 @@ public sealed class MirrorSessionTests
         int _left = times;
         public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
         public IMirrorScan Scan(MirrorRange range) => inner.Scan(range);
+        public IMirrorScan Scan(MirrorRange range, in BaseElm from) => inner.Scan(range, in from);
         public long BytesMax => inner.BytesMax;
 
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken token)

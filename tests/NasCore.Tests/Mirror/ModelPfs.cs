@@ -109,6 +109,11 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
 
     public IMirrorScan Scan(MirrorRange range) => new ModelScan(this, range);
 
+    public IMirrorScan Scan(MirrorRange range, in BaseElm from) =>
+        throw new NotSupportedException("this target keeps no hints");
+
+    public bool KeepsHints => false;
+
     const int LeafRecords = 3;
 
     sealed class ModelScan : IMirrorScan
