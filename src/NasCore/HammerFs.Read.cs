@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
@@ -81,6 +82,18 @@ public sealed partial class HammerFs
     }
 
     public Errno Read(Vnode vnode, ulong offset, Span<byte> destination, out int length)
+    {
+        try
+        {
+            return ReadPlain(vnode, offset, destination, out length);
+        }
+        catch (Exception e) when (e is HammerMediumException or IOException)
+        {
+            throw NamedTrouble(vnode, offset, destination.Length, e);
+        }
+    }
+
+    Errno ReadPlain(Vnode vnode, ulong offset, Span<byte> destination, out int length)
     {
         length = 0;
         BTreeCursor cursor = RentCursor();

@@ -52,6 +52,8 @@ public sealed class Check
         Action<CheckProgress>? progress, CancellationToken cancel)
     {
         var check = new Check(volumes, options, sink, progress, cancel);
+        using var paths = new CheckPaths(volumes);
+        check._report.Paths = paths;
         try
         {
             check.RunPhases();

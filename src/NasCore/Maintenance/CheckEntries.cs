@@ -21,14 +21,15 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         long owner = inodes.Find(pfsId, e.ObjId);
         if (owner < 0)
         {
-            report.Finding("owner", leaf, $"live record {index} ({e}) belongs to an object that has no live inode");
+            report.Finding("owner", leaf, $"live record {index} ({e}) belongs to an object that has no live inode",
+                in e);
             return;
         }
         if (IsOrphanEntry(in e)) Orphan(in elm);
         else if (e.RecType == RecType.DirEntry) Entry(in elm, leaf, pfsId, owner);
         else if (inodes.At(owner).Type != e.ObjTypeRaw)
             report.Finding("owner", leaf,
-                $"record {index} ({e}) has object type {e.ObjTypeRaw}, its inode {inodes.At(owner).Type}");
+                $"record {index} ({e}) has object type {e.ObjTypeRaw}, its inode {inodes.At(owner).Type}", in e);
     }
 
     // Our own list of objects to destroy at the next mount (docs/FORMAT.md 9).
@@ -39,7 +40,8 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
     {
         if (elm.DataLen != 16 || elm.DataOffset == 0 || ShowPlace.Problem(in elm) is not null)
         {
-            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base} of {elm.DataLen} bytes: not 16");
+            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base} of {elm.DataLen} bytes: not 16",
+                in elm.Base);
             return;
         }
         try
@@ -54,7 +56,7 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         }
         catch (Exception x) when (x is IOException or HammerMediumException)
         {
-            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base}: {x.Message}");
+            report.Finding("orphan-list", elm.Data, $"orphan list entry {elm.Base}: {x.Message}", in elm.Base);
         }
     }
 
@@ -75,7 +77,7 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         CheckInode dir = inodes.At(directory);
         if (dir.Type != (byte)ObjType.Directory)
         {
-            report.Finding("entry", leaf, $"entry {e} lies in an object of type {dir.Type}, not in a directory");
+            report.Finding("entry", leaf, $"entry {e} lies in an object of type {dir.Type}, not in a directory", in e);
             return;
         }
         ReadOnlySpan<byte> name = data[DirEntryHead.Bytes..];
@@ -84,13 +86,13 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         int targetPfs = new Localization(head.Localization).PfsId;
         if (targetPfs != pfsId)
             report.Finding("entry", leaf,
-                $"entry {e} \"{Printable(name)}\" names an object of PFS {targetPfs}, it lies in PFS {pfsId}");
+                $"entry {e} \"{Printable(name)}\" names an object of PFS {targetPfs}, it lies in PFS {pfsId}", in e);
         long target = inodes.Find(targetPfs, head.ObjId);
         if (target < 0)
         {
             report.Finding("entry-target", leaf,
                 $"entry {e} \"{Printable(name)}\" names object {head.ObjId:x16}, which has no live inode: "
-                + "the name leads nowhere");
+                + "the name leads nowhere", in e);
             return;
         }
         ref CheckInode found = ref inodes.At(target);
@@ -98,7 +100,7 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         if (found.Parent == e.ObjId) found.InParent = true;
         if (found.Type != e.ObjTypeRaw)
             report.Finding("entry-type", leaf,
-                $"entry {e} \"{Printable(name)}\" has object type {e.ObjTypeRaw}, its target {found.Type}");
+                $"entry {e} \"{Printable(name)}\" has object type {e.ObjTypeRaw}, its target {found.Type}", in e);
     }
 
     void EntryName(in BaseElm e, HammerOff leaf, in CheckInode dir, ReadOnlySpan<byte> name)
@@ -108,17 +110,17 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
         {
             report.Finding("entry-name", leaf,
                 $"entry {e} has the name \"{Printable(name)}\" ({name.Length} bytes), which no system call "
-                + "can reach");
+                + "can reach", in e);
         }
         bool inInodeArea = new Localization(e.Localization).Type == Localization.InodeType;
         if (inInodeArea != ((dir.CapFlags & InodeOndisk.CapDirLocalIno) != 0))
             report.Finding("entry-area", leaf,
                 $"entry {e} \"{Printable(name)}\" lies in the wrong area for cap flags {dir.CapFlags:x2}: "
-                + "lookups do not find it");
+                + "lookups do not find it", in e);
         if (DirHash.IsKnown(dir.CapFlags) && !DirHash.Admits(dir.CapFlags, name, e.Key))
             report.Finding("entry-hash", leaf,
                 $"entry {e} \"{Printable(name)}\" should have a key from "
-                + $"{DirHash.Key(dir.CapFlags, name):x16} on: lookups do not find it");
+                + $"{DirHash.Key(dir.CapFlags, name):x16} on: lookups do not find it", in e);
     }
 
     static string Printable(ReadOnlySpan<byte> name)
@@ -144,26 +146,30 @@ sealed class CheckEntries(OfflineVolumes volumes, CheckReport report, CheckInode
             }
             if (inode.Nlinks != inode.Names)
                 report.Finding("nlinks", HammerOff.Null,
-                    $"{what} has nlinks {inode.Nlinks}, {inode.Names} entries name it");
+                    $"{what} has nlinks {inode.Nlinks}, {inode.Names} entries name it", Of(in inode));
             else if (inode.Nlinks == 0)
                 report.Warning("orphan", HammerOff.Null,
                     $"{what} is alive, but no entry names it: unlinked while open, or its rename was cut "
                     + "off by a crash; its data are kept");
             else if (inode.Type == (byte)ObjType.Directory && !inode.InParent)
                 report.Finding("parent", HammerOff.Null,
-                    $"directory {what} calls {inode.Parent:x16} its parent, which has no entry for it");
+                    $"directory {what} calls {inode.Parent:x16} its parent, which has no entry for it", Of(in inode));
         }
         if (!hasRoot) report.Finding("root", HammerOff.Null, $"PFS 0 has no root directory");
     }
 
+    static BaseElm Of(in CheckInode inode) => RecordKey.Inode(inode.PfsId, inode.ObjId);
+
     void FinishRoot(in CheckInode inode, string what)
     {
         if (inode.Type != (byte)ObjType.Directory)
-            report.Finding("root", HammerOff.Null, $"root {what} has type {inode.Type}, not directory");
+            report.Finding("root", HammerOff.Null, $"root {what} has type {inode.Type}, not directory", Of(in inode));
         if (inode.Nlinks != 1 + (ulong)inode.Names || inode.Names != 0)
             report.Finding("nlinks", HammerOff.Null,
-                $"root {what} has nlinks {inode.Nlinks} and {inode.Names} entries that name it, not 1 and 0");
+                $"root {what} has nlinks {inode.Nlinks} and {inode.Names} entries that name it, not 1 and 0",
+                Of(in inode));
         if (inode.Parent != 0)
-            report.Finding("parent", HammerOff.Null, $"root {what} names {inode.Parent:x16} as its parent, not 0");
+            report.Finding("parent", HammerOff.Null, $"root {what} names {inode.Parent:x16} as its parent, not 0",
+                Of(in inode));
     }
 }

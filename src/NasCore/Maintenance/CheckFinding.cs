@@ -1,4 +1,5 @@
 using System;
+using NasCore.Ondisk;
 using NasCore.Primitives;
 
 namespace NasCore.Maintenance;
@@ -42,6 +43,13 @@ public sealed class CheckResult
 sealed class CheckReport(Action<CheckFinding> sink, CheckResult result, CheckOptions options)
 {
     internal CheckResult Result => result;
+
+    /// <summary>Names the object of a record in a finding; null where there is nothing to look in.</summary>
+    internal CheckPaths? Paths { get; set; }
+
+    /// <summary>A finding about a record: says which object it belongs to, by its path if there is one.</summary>
+    internal void Finding(string rule, HammerOff where, string text, in BaseElm of) =>
+        Finding(rule, where, Paths is null ? text : $"{text}; {Paths.Of(in of)}");
 
     internal void Finding(string rule, HammerOff where, string text)
     {

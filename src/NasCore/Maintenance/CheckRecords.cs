@@ -34,13 +34,13 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         if (elm.DataOffset == 0 && elm.DataLen != 0)
             report.Finding("record", leaf,
                 $"record {index} ({e}) has {elm.DataLen} bytes of data, but no address: no program writes "
-                + "such records");
+                + "such records", in e);
         if (elm.DataOffset == 0) return;
         if (ShowPlace.Problem(in elm) is string problem)
         {
             report.Finding("record", leaf,
                 $"record {index} ({e}): its data of {elm.DataLen} bytes at {elm.Data} cannot be there "
-                + $"({problem})");
+                + $"({problem})", in e);
             return;
         }
         freemap?.Charge(elm.Data, elm.DataLen, in e);
@@ -68,7 +68,7 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         };
         if (!known)
             report.Finding("record", leaf,
-                $"record {index} ({e}) of {elm.DataLen} bytes: key, place or length do not fit its type");
+                $"record {index} ({e}) of {elm.DataLen} bytes: key, place or length do not fit its type", in e);
     }
 
     // Blocks begin at multiples of 16 KiB and reach at most to the next block (on-disk-format 5.5); live ones do not
@@ -85,7 +85,7 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         _fileEnd = end;
         if (overlaps)
             report.Finding("overlap", elm.Data,
-                $"live extent {elm.Base} begins at {start}, before the end of the one in front of it");
+                $"live extent {elm.Base} begins at {start}, before the end of the one in front of it", in elm.Base);
         return true;
     }
 
@@ -98,7 +98,7 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         }
         catch (Exception e) when (e is IOException or HammerMediumException)
         {
-            report.Finding("data", elm.Data, $"data of record {elm.Base} cannot be read: {e.Message}");
+            report.Finding("data", elm.Data, $"data of record {elm.Base} cannot be read: {e.Message}", in elm.Base);
             return;
         }
         report.Result.DataBytes += elm.DataLen;
@@ -106,7 +106,7 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         {
             report.Finding("data-crc", elm.Data,
                 $"data of record {elm.Base} ({elm.DataLen} bytes): wrong CRC, stored {elm.DataCrc:x8}, "
-                + $"computed {HammerCrc.LeafData(volumes.Version, elm.Base.RecType, data):x8}");
+                + $"computed {HammerCrc.LeafData(volumes.Version, elm.Base.RecType, data):x8}", in elm.Base);
             return;
         }
         switch (elm.Base.RecType)
@@ -125,16 +125,18 @@ sealed class CheckRecords(OfflineVolumes volumes, CheckReport report, CheckOptio
         ref readonly BaseElm e = ref elm.Base;
         if (inode.ObjTypeRaw != e.ObjTypeRaw || inode.ObjTypeRaw is 0 or > (byte)ObjType.Socket)
             report.Finding("inode", leaf,
-                $"record {index} ({e}) has object type {e.ObjTypeRaw}, its data {inode.ObjTypeRaw}");
+                $"record {index} ({e}) has object type {e.ObjTypeRaw}, its data {inode.ObjTypeRaw}", in e);
         if (inode.Mode > 4095)
-            report.Finding("inode", leaf, $"record {index} ({e}) has mode {inode.Mode:x4}: more than permission bits");
+            report.Finding("inode", leaf, $"record {index} ({e}) has mode {inode.Mode:x4}: more than permission bits",
+                in e);
         if (!DirHash.IsKnown(inode.CapFlags))
             report.Finding("inode", leaf,
-                $"record {index} ({e}) has cap flags {inode.CapFlags:x2}: an unknown name hash");
+                $"record {index} ({e}) has cap flags {inode.CapFlags:x2}: an unknown name hash", in e);
         if (inode.ObjTypeRaw == (byte)ObjType.Directory && inode.Size != 0)
             report.Warning("inode", leaf, $"directory {e} has size {inode.Size}, not 0");
         if (inode.Size > long.MaxValue)
-            report.Finding("inode", leaf, $"record {index} ({e}) has size {inode.Size}, beyond the format's limit");
+            report.Finding("inode", leaf, $"record {index} ({e}) has size {inode.Size}, beyond the format's limit",
+                in e);
         if (e.DeleteTid != 0) return;
         inodes.Add(new CheckInode
         {

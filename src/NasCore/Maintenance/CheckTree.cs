@@ -162,22 +162,28 @@ sealed class CheckTree(OfflineVolumes volumes, CheckReport report, CancellationT
         report.Result.Records++;
         ref readonly BaseElm e = ref elm.Base;
         if (BaseElm.Compare(in e, in left) < 0 || BaseElm.Compare(in e, in right) >= 0)
-            Finding("bounds", off, $"record {i} ({e}) lies outside the leaf's bounds");
+            Finding("bounds", off, $"record {i} ({e}) lies outside the leaf's bounds", in e);
         if (e.BType != BaseElm.BTypeRecord)
-            Finding("btype", off, $"record {i} ({e}) has btype {e.BType:x2}, not R");
+            Finding("btype", off, $"record {i} ({e}) has btype {e.BType:x2}, not R", in e);
         if (e.CreateTid == 0 || (e.DeleteTid != 0 && e.DeleteTid <= e.CreateTid))
-            Finding("lifetime", off, $"record {i} ({e}) was deleted at {e.DeleteTid:x16}, not after its creation");
+            Finding("lifetime", off, $"record {i} ({e}) was deleted at {e.DeleteTid:x16}, not after its creation",
+                in e);
         if (!_isFresh && (e.CreateTid > node.MirrorTid || e.DeleteTid > node.MirrorTid))
             Finding("mirror-tid", off,
                 $"record {i} ({e} del={e.DeleteTid:x16}) is newer than the leaf's mirror_tid "
-                + $"{node.MirrorTid:x16}");
+                + $"{node.MirrorTid:x16}", in e);
         if (!_hasPrevious) return;
         int order = BaseElm.Compare(in _previous, in e);
         if (order >= 0)
-            Finding("order", off, $"record {i} ({e}) does not follow the one before it ({_previous})");
+            Finding("order", off, $"record {i} ({e}) does not follow the one before it ({_previous})", in e);
         else if (order == -1 && (_previous.DeleteTid == 0 || _previous.DeleteTid > e.CreateTid))
             Finding("lifetime", off,
-                $"record {i} ({e}) overlaps the version before it, which ended at {_previous.DeleteTid:x16}");
+                $"record {i} ({e}) overlaps the version before it, which ended at {_previous.DeleteTid:x16}", in e);
+    }
+
+    void Finding(string rule, HammerOff where, string text, in BaseElm of)
+    {
+        if (!Quiet) report.Finding(rule, where, text, in of);
     }
 
     void Finding(string rule, HammerOff where, string text)

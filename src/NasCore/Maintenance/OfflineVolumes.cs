@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Runtime.InteropServices;
+using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasCore.Recovery;
@@ -15,7 +16,7 @@ namespace NasCore.Maintenance;
 /// readable as it is, nothing verified. Unlike the engine's cache it hands out damaged structures too, since finding
 /// those is the tools' work. One thread at a time.
 /// </summary>
-public sealed class OfflineVolumes : IDisposable
+public sealed class OfflineVolumes : IBufferStore, IDisposable
 {
     /// <summary>16 MiB of buffers.</summary>
     const int BuffersMax = 1024;
@@ -72,6 +73,13 @@ public sealed class OfflineVolumes : IDisposable
         }
         return bytes.AsSpan(off.BufferOffset);
     }
+
+    void IBufferStore.CheckRange(HammerOff zone2, int bytes) => Volumes.CheckRange(zone2, bytes);
+
+    void IBufferStore.ReadBuffer(HammerOff zone2, Span<byte> destination) => ReadThrough(zone2, destination);
+
+    void IBufferStore.WriteBuffers(HammerOff zone2, ReadOnlySpan<byte> source) =>
+        throw new InvalidOperationException("the offline tools write nothing");
 
     /// <summary>Reads a range of whole buffers past the cache, for scans of big tables.</summary>
     public void ReadThrough(HammerOff off, Span<byte> destination)

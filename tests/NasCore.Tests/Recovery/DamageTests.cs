@@ -1,8 +1,13 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Threading;
+using NasCore.Fuse.Abi;
+using NasCore.Fuse.Dispatch;
+using NasCore.Maintenance;
 using NasCore.Primitives;
 using NasCore.Tests.Engine;
+using NasCore.Volumes;
 using NasTesting.Oracle;
 using Xunit;
 
@@ -171,5 +176,93 @@ public sealed class DamageTests : RuleTestBase
         File(fs, "more", Bytes(70_000, 1));
         Sync(fs);
         Assert.Equal(Bytes(70_000, 1), Read(fs, Find(fs, "more")));
+    }
+
+    /// <summary>/a folder/sub/bad with 100000 bytes, and a hundred neighbours.</summary>
+    static Vnode Nested(HammerFs fs)
+    {
+        Vnode folder = Dir(fs, "a folder"), sub = default, bad = default;
+        Must(fs, () => fs.Create(folder, Name("sub"), ObjType.Directory, 0x1ED, 0, 0, Root, out sub, out _));
+        for (int i = 0; i < 100; i++)
+        {
+            Must(fs, () => fs.Create(sub, Name($"n{i}"), ObjType.RegFile, 0x1A4, 0, 0, Root, out _, out _));
+        }
+        Must(fs, () => fs.Create(sub, Name("bad"), ObjType.RegFile, 0x1A4, 0, 0, Root, out bad, out _));
+        Write(fs, bad, 0, Bytes(100_000, 1));
+        Sync(fs);
+        return bad;
+    }
+
+    static List<CheckFinding> Findings(HammerFs fs, EngineDriver driver)
+    {
+        fs.Dispose();
+        var findings = new List<CheckFinding>();
+        using OfflineVolumes volumes = OfflineVolumes.Open(VolumeSet.Open([driver.Device]));
+        Maintenance.Check.Run(volumes, new CheckOptions { Data = true }, f =>
+        {
+            if (!f.IsWarning) findings.Add(f);
+        }, null, CancellationToken.None);
+        return findings;
+    }
+
+    [Fact]
+    public void Damaged_file_data_are_told_with_path_offset_and_record()
+    {
+        using EngineDriver driver = Small();
+        Vnode bad = Nested(driver.Fs);
+        ulong extent = 0;
+        HammerFs fs = Damaged(driver, oracle => (extent = oracle.Records.First(
+            r => r.ObjId == bad.ObjId && r.RecType == OracleRecord.Data && r.Key == 65536).DataOffset) + 20);
+        HammerMediumException e = Assert.Throws<HammerMediumException>(
+            () => fs.Read(bad, 49152, new byte[4096], out _));
+        Assert.Contains("reading 4096 bytes at 49152 of /a folder/sub/bad: ", e.Message, StringComparison.Ordinal);
+        Assert.Contains($"objid={bad.ObjId:x16} rt=10 key=0000000000010000", e.Message, StringComparison.Ordinal);
+        Assert.Equal(extent, e.Where.Value);
+        var lines = new List<string>();
+        var log = new FaultLog(fs, lines.Add);
+        Assert.Equal(Errno.Io, log.Map(e, FuseOpcode.Read));
+        e = Assert.Throws<HammerMediumException>(() => fs.Read(bad, 53248, new byte[4096], out _));
+        Assert.Equal(Errno.Io, log.Map(e, FuseOpcode.Read));
+        // One place, one line.
+        Assert.Contains("/a folder/sub/bad", Assert.Single(lines), StringComparison.Ordinal);
+        CheckFinding finding = Assert.Single(Findings(fs, driver));
+        Assert.Equal("data-crc", finding.Rule);
+        Assert.Contains("of /a folder/sub/bad, file data up to byte 65536", finding.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Damaged_inode_is_told_by_the_name_that_leads_to_it()
+    {
+        using EngineDriver driver = Small();
+        Vnode bad = Nested(driver.Fs);
+        HammerFs fs = Damaged(driver, oracle => oracle.Records.First(
+            r => r.ObjId == bad.ObjId && r.RecType == OracleRecord.Inode && r.IsLive).DataOffset + 20);
+        List<CheckFinding> findings = Findings(fs, driver);
+        Assert.Contains(findings, f => f.Rule == "data-crc"
+            && f.Text.Contains("of /a folder/sub/bad", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Damage_under_a_directory_that_cannot_be_read_is_told_by_number()
+    {
+        using EngineDriver driver = Small();
+        Vnode bad = Nested(driver.Fs);
+        driver.Swap(device =>
+        {
+            using OracleVolume oracle = MountedTree.Oracle(device);
+            foreach (OracleRecord r in oracle.Records)
+            {
+                bool isFolderEntry = r.RecType == OracleRecord.DirEntry && r.ObjId == HammerConst.RootObjId;
+                bool isExtent = r.ObjId == bad.ObjId && r.RecType == OracleRecord.Data && r.Key == 65536;
+                if (isFolderEntry || isExtent) device.Write(At(device, r.DataOffset) + 17, [0xEE, 0xEE]);
+            }
+            return device;
+        });
+        HammerMediumException e = Assert.Throws<HammerMediumException>(
+            () => driver.Fs.Read(bad, 49152, new byte[4096], out _));
+        Assert.Contains($"of object {bad.ObjId:x16} of PFS 0: ", e.Message, StringComparison.Ordinal);
+        Assert.Contains(Findings(driver.Fs, driver), f => f.Rule == "data-crc"
+            && f.Text.Contains($"of object {bad.ObjId:x16} of PFS 0, file data up to byte 65536",
+                StringComparison.Ordinal));
     }
 }

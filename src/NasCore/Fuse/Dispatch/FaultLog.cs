@@ -26,12 +26,15 @@ public sealed class FaultLog(IFileSystem fs, Action<string> log)
         switch (exception)
         {
             case HammerMediumException medium:
-                Once($"{medium.What} at {medium.Where}", $"{opcode}: {medium.Message}; the object is unreadable");
+                // The same place, whichever part of the file was asked for.
+                string place = (medium.InnerException as HammerMediumException ?? medium).Message;
+                Once(place, $"{opcode}: {medium.Message}; the object is unreadable");
                 return Errno.Io;
             case MountCriticalException:
                 return Errno.RoFs;
             case IOException io:
-                Once(io.Message, $"{opcode}: {io.Message}; the request fails with an I/O error");
+                Once((io.InnerException as IOException ?? io).Message,
+                    $"{opcode}: {io.Message}; the request fails with an I/O error");
                 return Errno.Io;
             default:
                 fs.Health.LatchCritical(HammerOff.Null, $"request {opcode} failed: {exception.GetType().Name}",
