@@ -142,9 +142,9 @@ public sealed class LongPastTests : RuleTestBase
     [Fact]
     public void File_with_many_dead_extents_is_cut_punched_and_removed_in_pieces()
     {
-        using EngineDriver driver = Small(megabytes: 512);
+        using EngineDriver driver = Small(megabytes: s_full ? 1024 : 512);
         HammerFs fs = driver.Fs;
-        int blocks = s_full ? 60_000 : 6_000;
+        int blocks = s_full ? 30_000 : 6_000;
         Vnode file = File(fs, "sparse");
         for (int i = 0; i < blocks; i++) Write(fs, file, i * 65536L + (1 << 20), [1]);
         Sync(fs);

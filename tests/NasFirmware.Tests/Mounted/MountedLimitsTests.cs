@@ -1,4 +1,5 @@
 using System;
+using System.Globalization;
 using System.IO;
 using Xunit;
 
@@ -24,6 +25,66 @@ public sealed class MountedLimitsTests
             dd if=/dev/urandom of=again bs=1M count=24 conv=fsync status=none; echo more >> keep/f
             same "$(cat keep/f | tr '\n' ' ')" 'kept more '
             """);
+        volume.UnmountSound();
+    }
+
+    /// <summary>Fifty rounds with NASHAMMER_FULL=1.</summary>
+    [Fact]
+    public void Many_processes_fill_delete_and_fill_again_without_loss_of_capacity()
+    {
+        int rounds = Environment.GetEnvironmentVariable("NASHAMMER_FULL") == "1" ? 50 : 2;
+        using MountedVolume volume = MountedVolume.Fresh(160, "-u", "8m");
+        string program = Path.Combine(volume.Scratch, "filler.py");
+        File.WriteAllText(program, """
+            import errno, os, random, sys
+            # What fsync acknowledged is kept in a list outside the mount; what was refused is deleted.
+            what, writer, turn = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+            kept = os.path.join(os.environ['S'], f'kept{writer}')
+            r = random.Random(turn * 100 + writer)
+            def content(seed, n): return random.Random(seed).randbytes(n)
+            if what == 'fill':
+                with open(kept, 'w') as names:
+                    refused = number = 0
+                    while refused < 3:
+                        number += 1
+                        name, seed, n = f'w{writer}-{number}', r.randrange(1 << 30), r.choice([900, 60000, 2 << 20])
+                        try:
+                            fd = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o644)
+                            try:
+                                data = memoryview(content(seed, n))
+                                while data: data = data[os.write(fd, data[:r.randrange(1, 300000)]):]
+                                os.fsync(fd)
+                            finally: os.close(fd)
+                            names.write(f'{name} {seed} {n}\n')
+                        except OSError as e:
+                            if e.errno != errno.ENOSPC: raise
+                            refused += 1
+                            if os.path.exists(name): os.unlink(name)
+            else:
+                for line in open(kept):
+                    name, seed, n = line.split()
+                    assert open(name, 'rb').read() == content(int(seed), int(n)), f'{name} has another content'
+                    os.unlink(name)
+            """);
+        volume.Mount("nohistory,flush=0.5");
+        string first = "";
+        for (int turn = 0; turn < rounds; turn++)
+        {
+            string output = volume.Run($$"""
+                both() { local pids=() w; for w in 1 2 3 4; do py $S/filler.py $1 $w {{turn}} & pids+=($!); done
+                    for w in ${pids[@]}; do wait $w; done; }
+                both fill; cat $S/kept? | awk '{ n += $3 } END { print int(n / 1048576) }'
+                both empty; same "$(ls)" ''; for i in 1 2 3; do sync .; done
+                df --output=avail -Bm . | tail -1 | tr -dc 0-9
+                """);
+            string[] numbers = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            int written = int.Parse(numbers[0], CultureInfo.InvariantCulture);
+            Assert.True(written > 30, $"round {turn}: {written} MiB fit");
+            if (turn == 0) first = numbers[1];
+            int free = int.Parse(numbers[1], CultureInfo.InvariantCulture);
+            Assert.True(free + 8 >= int.Parse(first, CultureInfo.InvariantCulture),
+                $"round {turn}: {free} MiB free, {first} after the first one");
+        }
         volume.UnmountSound();
     }
 
