@@ -49,6 +49,7 @@ public static class Campaigns
         new PowerRandom(direct: true),
         new PowerMirror(),
         new PowerFull(),
+        new PowerReblock(),
         new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),
         new Exerciser.FileExerciser(),
         new Exerciser.MountExerciser(),

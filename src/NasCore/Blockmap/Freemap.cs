@@ -174,6 +174,19 @@ public sealed class Freemap
         return HammerCrc.Layer2Matches(_version, in entry);
     }
 
+    /// <summary>
+    /// True if the next allocation would take a free big-block, or finds none; nothing is allocated.
+    /// </summary>
+    public bool WouldClaim(Zone zone, int bytes)
+    {
+        ulong next = _next[(int)zone];
+        HammerOff? found = Find(zone, HammerConst.RoundData(bytes));
+        _next[(int)zone] = next;
+        return found is not { } off
+            || (!_reserved.ContainsKey(off.BigBlockBase.LongOffset) && TryOwner(off, out Layer2Ondisk owner)
+                && owner.Zone == Zone.None);
+    }
+
     void Charge(HammerOff off, int bytes)
     {
         HammerOff l2At = Layer2At(off, out HammerOff l1At);

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Threading;
 using NasCore.BTree;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -81,6 +82,20 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
     /// <summary>Where to go on: everything before this key is done.</summary>
     public BaseElm Position => _at < _count ? _items[_at].Elm.Base : _next;
 
+    /// <summary>
+    /// Works off what is on the list and begins no other; afterwards only <see cref="Position"/> and counts are of use.
+    /// Space that was taken for the list would be lost until its big-block is empty.
+    /// </summary>
+    public StepEnd Settle(CancellationToken stop)
+    {
+        bool wasDone = IsDone;
+        _settles = true;
+        StepEnd end = Step(new StepBudget(), stop);
+        return end == StepEnd.Done && !wasDone && !_atEnd ? StepEnd.Budget : end;
+    }
+
+    bool _settles;
+
     /// <summary>The next sentence about something that could not be moved; false if there is none.</summary>
     public bool TryTakeComplaint(out string complaint) => _complaints.TryDequeue(out complaint!);
 
@@ -88,6 +103,7 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
     {
         if (_stage == Stage.Empty)
         {
+            if (_settles) return PieceEnd.Done;
             Fill();
             if (_count == 0) return _atEnd ? PieceEnd.Done : PieceEnd.Again;
             _stage = Stage.Reading;
@@ -150,24 +166,28 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
     /// <summary>
     /// Space that stays free.
     /// Differs: the original keeps 25 big-blocks for any volume, and none for a fill level of at most 20 percent. Ours
-    /// keeps a little more than writers leave (5 to 25 big-blocks by the size of the volume), or half of that: deletion
-    /// must stay possible on the fullest disk.
+    /// keeps half of what writers leave, 2 to 10 big-blocks by the size of the volume: a full disk with holes can be
+    /// reblocked, and deletion stays possible all the while.
     /// </summary>
-    long ReserveBytes => _request.FillPercent > 20 ? Host.ReserveBytes / 4 * 5 : Host.ReserveBytes / 2;
+    long ReserveBytes => Host.ReserveBytes / 2;
 
-    bool HasRoom(long bytes) => Host.SpareBytes - bytes >= ReserveBytes;
+    /// <summary>
+    /// Only a free big-block taken counts: what is left in those in use is for everybody who comes first.
+    /// </summary>
+    bool HasRoom(Zone zone, int bytes) => !Host.Core.Freemap.WouldClaim(zone, bytes)
+        || Host.SpareBytes - HammerConst.BigBlockBytes >= ReserveBytes;
 
     /// <summary>All extents of the list get their space, or none; under the exclusive lock.</summary>
     bool TryReserve()
     {
-        if (_largeBytes > 0 && !HasRoom(_largeBytes)) return false;
         for (int i = _at; i < _count; i++)
         {
             ref Item item = ref _items[i];
             if (!item.IsLarge || item.IsGone) continue;
             // Whole buffers, so that an extent of an odd length shares no page with the next one.
-            int bytes = (item.Elm.DataLen + HammerConst.BufferBytes - 1) & ~(HammerConst.BufferBytes - 1);
-            if (Host.Core.Freemap.Reserve(Zone.LargeData, bytes) is { } place)
+            int bytes = item.RoundedBytes;
+            if (HasRoom(Zone.LargeData, bytes)
+                && Host.Core.Freemap.Reserve(Zone.LargeData, bytes) is { } place)
             {
                 item.Place = place;
                 continue;
@@ -216,7 +236,7 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
         // It has been split, moved or removed meanwhile.
         if (depth < 0 || _cursor.Level(depth).Node != item.Elm.Data) return true;
         if (!CanFree(item.Elm.Data, HammerConst.NodeBytes)) return true;
-        if (!HasRoom(HammerConst.NodeBytes)) return false;
+        if (!HasRoom(Zone.BTree, HammerConst.NodeBytes)) return false;
         if (!Host.Core.Tree.MoveNode(_cursor, depth)) return false;
         Host.Core.NoteChange();
         _stats.BTreeMoves++;
@@ -255,7 +275,7 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
             Complain(in elm, e.Message);
             return true;
         }
-        if (!HasRoom(elm.DataLen)) return false;
+        if (!HasRoom(elm.Data.Zone, elm.DataLen)) return false;
         if (Host.Core.Records.StoreData(elm.Data.Zone, data, out HammerOff place).IsError) return false;
         MoveEnd(in item, place, HammerCrc.LeafData(Host.Volumes.Version, elm.Base.RecType, data));
         return true;
