@@ -27,6 +27,7 @@ static class Program
         SelftestCommand.Create(),
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
+        PeerCommand.Create(),
         .. PfsCommands.Create(),
         StatusCommand.Create(),
         UmountVerb.Create(),

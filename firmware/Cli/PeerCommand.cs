@@ -1,0 +1,233 @@
+using System;
+using System.Collections.Generic;
+using System.CommandLine;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Net;
+using System.Threading;
+using Microsoft.Extensions.Logging.Abstractions;
+using NasFirmware.Config;
+using NasFirmware.Daemon;
+using NasFirmware.Mirroring;
+
+namespace NasFirmware.Cli;
+
+/// <summary>
+/// `peer id|add|list|remove|pair`: the boxes that this one knows. They work on the state folder, with or without the
+/// daemon; a daemon that runs is told.
+/// </summary>
+static class PeerCommand
+{
+    static readonly Option<string> s_config = new("--config")
+    {
+        Description = "The configuration of the box.", HelpName = "file",
+        DefaultValueFactory = _ => ConfigReader.DefaultPath,
+    };
+    static readonly Option<string?> s_boxName = new("--box") { Description = "Be this box.", HelpName = "name" };
+    static readonly Argument<string> s_name = new("name") { Description = "What this box calls the other one." };
+    static readonly Argument<string> s_key = new("key")
+    {
+        Description = "64 hex digits, which `peer id` shows on the other box.",
+    };
+    static readonly Argument<string?> s_address = new("address")
+    {
+        Description = "Where the other box listens: HOST, HOST:PORT or [IPV6]:PORT.", Arity = ArgumentArity.ZeroOrOne,
+    };
+    static readonly Option<bool> s_yesCode = new("--yes-code")
+    {
+        Description = "Take the digits that the other box shows from standard input, and confirm if they are equal.",
+    };
+
+    internal static Command Create()
+    {
+        var pair = With("pair", "Make this box and another one known to each other. Run it on both within two minutes: "
+            + "first on one without an address, then on the other with the address of the first. "
+            + "Both show six digits; confirm on both if they are the same.", Pair, s_address);
+        pair.Add(s_yesCode);
+        return new Command("peer", "The other boxes that this one knows.")
+        {
+            With("id", "Print what this box is known by: the SHA-256 of its public key.", Id),
+            With("add", "Make another box known by its key.", Add, s_name, s_key, s_address),
+            With("list", "Print the boxes that this one knows.", List),
+            With("remove", "Forget a box; its connections are closed.", Remove, s_name), pair,
+        };
+    }
+
+    static Command With(string name, string description, Func<ParseResult, int> run, params Argument[] arguments)
+    {
+        var command = new Command(name, description) { s_config, s_boxName };
+        foreach (Argument argument in arguments) command.Add(argument);
+        command.SetAction(run);
+        return command;
+    }
+
+    /// <summary>This box, as its configuration and its state folder say.</summary>
+    sealed class Box : IDisposable
+    {
+        internal Box(ParseResult parsed)
+        {
+            string path = parsed.GetValue(s_config)!;
+            ConfigOutcome outcome = ConfigReader.ReadFile(path, parsed.GetValue(s_boxName));
+            Settings = outcome.Settings ?? throw new IOException(outcome.Mistakes[0].In(path));
+            Key = PeerKey.LoadOrMake(Settings.Box.State);
+            Peers = new PeerStore(Settings.Box.State, Key.Hash, PeerPart.Entries(Settings));
+        }
+
+        internal Settings Settings { get; }
+        internal PeerKey Key { get; }
+        internal PeerStore Peers { get; }
+
+        /// <summary>The daemon, if it runs.</summary>
+        internal DaemonClient? Daemon()
+        {
+            if (!File.Exists(Settings.Box.SocketPath)) return null;
+            var client = new DaemonClient(Settings.Box.SocketPath);
+            try
+            {
+                client.Alive();
+                return client;
+            }
+            catch (IOException)
+            {
+                client.Dispose();
+                return null;
+            }
+        }
+
+        /// <summary>A daemon that runs closes the connections of boxes that are no longer known.</summary>
+        internal void TellDaemon()
+        {
+            using DaemonClient? daemon = Daemon();
+            daemon?.Post("/peers/changed", DaemonJson.Default.ReloadReply);
+        }
+
+        public void Dispose() => Key.Dispose();
+    }
+
+    static int Id(ParseResult parsed)
+    {
+        using var box = new Box(parsed);
+        Console.WriteLine(box.Key.Hash);
+        return 0;
+    }
+
+    static int Add(ParseResult parsed)
+    {
+        using var box = new Box(parsed);
+        box.Peers.Add(new PeerEntry
+        {
+            Name = parsed.GetRequiredValue(s_name), Key = parsed.GetRequiredValue(s_key).ToLowerInvariant(),
+            Address = parsed.GetValue(s_address),
+        });
+        box.TellDaemon();
+        return 0;
+    }
+
+    static int List(ParseResult parsed)
+    {
+        using var box = new Box(parsed);
+        IReadOnlyList<PeerEntry> peers = box.Peers.All();
+        int width = peers.Select(p => p.Name.Length).Append(4).Max();
+        foreach (PeerEntry peer in peers)
+        {
+            string key = peer.Key ?? "not paired yet".PadRight(64);
+            Console.WriteLine($"{peer.Name.PadRight(width)}  {key}  {peer.Address ?? "-"}");
+        }
+        if (box.Peers.Problem is not string problem) return 0;
+        CommandLine.Complain(problem);
+        return CommandLine.Failed;
+    }
+
+    static int Remove(ParseResult parsed)
+    {
+        using var box = new Box(parsed);
+        string name = parsed.GetRequiredValue(s_name);
+        if (!box.Peers.Remove(name))
+        {
+            throw new IOException(box.Peers.Find(name) is null ? $"no peer is called {name}"
+                : $"peer {name} is in the configuration; take it out there");
+        }
+        box.TellDaemon();
+        return 0;
+    }
+
+    static int Pair(ParseResult parsed)
+    {
+        using var box = new Box(parsed);
+        using DaemonClient? daemon = box.Daemon();
+        if (daemon is not null) return Pair(box, parsed, new DaemonPairing(daemon));
+        using var desk = new PairingDesk(box.Key, box.Peers, PeerPart.Introduction(box.Settings), null,
+            TimeProvider.System);
+        if (parsed.GetValue(s_address) is not null) return Pair(box, parsed, desk);
+        if (!PeerEndpoint.TryParseListen(box.Settings.Listen.Address, out IPEndPoint listen))
+        {
+            throw new IOException("this box does not listen (listen.address is empty): "
+                + "run `peer pair` without an address on the other box, and here with that box's address");
+        }
+        // Without the daemon this process is the endpoint, for pairing only.
+        using PeerEndpoint endpoint = PeerEndpoint.Start(new PeerEndpointOptions
+        {
+            Listen = listen, Key = box.Key, Peers = box.Peers, Handler = new Nobody(), Pairing = desk,
+            Log = NullLogger.Instance, Time = TimeProvider.System,
+        });
+        return Pair(box, parsed, desk);
+    }
+
+    sealed class Nobody : IPeerHandler
+    {
+        public void Serve(PeerConnection connection, CancellationToken stop)
+        {
+            // A peer that calls while there is no daemon: it tries again later.
+        }
+    }
+
+    static int Pair(Box box, ParseResult parsed, IPairing pairing)
+    {
+        string? address = parsed.GetValue(s_address);
+        pairing.Open(address);
+        Console.WriteLine($"This box is {box.Settings.Box.Name}, key {box.Key.Hash}.");
+        Console.WriteLine(address is null ? "Waiting for the other box: run `nashammer peer pair ADDRESS` there, "
+            + "with the address of this one." : $"Calling {address}.");
+        try
+        {
+            PairingView view = WaitWhile(pairing, PairingState.Waiting);
+            if (view.State == PairingState.Code)
+            {
+                pairing.Confirm(Ask(view, parsed.GetValue(s_yesCode)));
+                view = WaitWhile(pairing, PairingState.Confirmed);
+            }
+            if (view.State != PairingState.Paired) throw new IOException(view.Problem ?? "pairing was closed");
+            string place = view.Address is null ? "" : " at " + view.Address;
+            Console.WriteLine($"Paired: {view.Peer} is known now{place}.");
+            return 0;
+        }
+        finally
+        {
+            if (pairing.View().State is PairingState.Waiting or PairingState.Code) pairing.Close();
+        }
+    }
+
+    static PairingView WaitWhile(IPairing pairing, PairingState state)
+    {
+        PairingView view;
+        while ((view = pairing.View()).State == state) Thread.Sleep(100);
+        return view;
+    }
+
+    // The owner's decision. Whoever types the other box's digits has compared them.
+    static bool Ask(PairingView view, bool onlyDigits)
+    {
+        string code = view.Code ?? "";
+        Console.WriteLine();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"        {code[..3]} {code[3..]}"));
+        Console.WriteLine();
+        Console.WriteLine($"The other box calls itself {view.Peer}, key {view.Key}.");
+        if (view.Replaces)
+            Console.WriteLine($"{view.Peer} is known with another key, which would be replaced: was it set up anew?");
+        Console.Write(onlyDigits ? "Digits on the other box: " : "Does it show the same six digits? [yes/no] ");
+        Console.Out.Flush();
+        string answer = (Console.ReadLine() ?? "").Replace(" ", "", StringComparison.Ordinal);
+        return answer == code || (!onlyDigits && answer is "y" or "yes");
+    }
+}
