@@ -56,6 +56,7 @@ sealed class BitRotCampaign : ICampaign
     {
         List<RotOutcome> outcomes = BitRot.Round(c.Seed, c.IsSmoke ? 1 : 20, () => c.TimeIsUp);
         c.Count("bits", outcomes.Count);
+        c.Count("bits in the FIFO", RotOfFifo.Round(c.Seed, c.IsSmoke ? 2 : 30, c.IsSmoke ? 5 : 40, () => c.TimeIsUp));
         foreach (RotOutcome outcome in outcomes.Where(o => !o.CheckTold))
             throw Finding.Of($"seed {c.Seed} {outcome}", "check does not notice a turned bit");
     }

@@ -20,7 +20,12 @@ sealed class FaultWork
 
     readonly List<MemoryBlockDevice> _devices = [];
 
-    public FaultWork(ulong seed, int volumes, bool noHistory, int steps)
+    /// <param name="seed">Determines everything.</param>
+    /// <param name="volumes">Disks of the set.</param>
+    /// <param name="noHistory">Mounted without history.</param>
+    /// <param name="steps">Operations to do later.</param>
+    /// <param name="hasPfs">With a second PFS, and snapshots and configuration of both.</param>
+    public FaultWork(ulong seed, int volumes, bool noHistory, int steps, bool hasPfs = false)
     {
         Seed = seed;
         NoHistory = noHistory;
@@ -41,6 +46,7 @@ sealed class FaultWork
         {
             var driver = new FacadeDriver(fs);
             for (int i = 0; i < 40; i++) Do(driver, generator.Next(_before), _before);
+            if (hasPfs) AddPfs(fs);
             if (fs.SyncAndWait().IsError) throw new InvalidOperationException("the work cannot be prepared");
         }
         ModelFs model = PreparedModel();
@@ -75,6 +81,37 @@ sealed class FaultWork
         var model = new ModelFs();
         foreach (ModelOp op in _prepared) op.Apply(model);
         return model;
+    }
+
+    /// <summary>A master beside the root PFS, with some files, and records of both that are no files.</summary>
+    static void AddPfs(HammerFs fs)
+    {
+        Must(fs.CreatePfs(false, new Guid("5a5a5a5a-0000-1111-2222-333333333333"),
+            new Guid("aaaaaaaa-0000-1111-2222-333333333333"), out int id));
+        var root = new Vnode(id, Tid.Max, HammerConst.RootObjId);
+        var caller = new Caller(0, 0, 0);
+        Must(fs.Create(root, "dir"u8, ObjType.Directory, 0x1ED, 0, 0, caller, out Vnode dir, out _));
+        for (int i = 0; i < 12; i++)
+        {
+            byte[] name = [(byte)'f', (byte)('a' + i)];
+            Must(fs.Create(i < 8 ? dir : root, name, ObjType.RegFile, 0x1A4, 0, 0, caller, out Vnode file, out _));
+            byte[] content = new byte[200 << i % 10];
+            new Random(i).NextBytes(content);
+            Must(fs.Write(file, 0, content, false, false, out _));
+            Must(fs.SetXattr(file, "user.note"u8, content.AsSpan(0, 100), XattrKind.Any));
+        }
+        Must(fs.Symlink(root, "link"u8, "a target that is longer than an inode takes"u8, caller, out _, out _));
+        for (int pfs = 0; pfs <= id; pfs++)
+        {
+            Must(fs.SnapshotTid(pfs, out ulong tid));
+            Must(fs.AddSnapshot(pfs, tid, "before"));
+            Must(fs.WriteConfig(pfs, "snapshots 1d 60d\nprune 1d 5m\n"));
+        }
+    }
+
+    static void Must(Errno e)
+    {
+        if (e.IsError) throw new InvalidOperationException($"the work cannot be prepared: {e}");
     }
 
     /// <summary>

@@ -32,16 +32,16 @@ sealed class SurvivingTree
     /// <summary>Path and error of what could not be read.</summary>
     public List<(string Path, Exception Error)> Errors { get; } = [];
 
-    public static SurvivingTree Read(HammerFs fs, PieceSink? sink = null)
+    public static SurvivingTree Read(HammerFs fs, PieceSink? sink = null, Vnode? root = null)
     {
         var tree = new SurvivingTree(fs, sink);
-        tree.Walk();
+        tree.Walk(root ?? fs.Root);
         return tree;
     }
 
-    void Walk()
+    void Walk(Vnode root)
     {
-        var todo = new Stack<(string Path, Vnode Vnode)>([("/", _fs.Root)]);
+        var todo = new Stack<(string Path, Vnode Vnode)>([("/", root)]);
         var seen = new HashSet<long>();
         while (todo.TryPop(out (string Path, Vnode Vnode) at))
         {

@@ -29,7 +29,9 @@ public sealed class SpaceTests : RuleTestBase
             Assert.False(fs.Health.IsCritical, fs.Health.Message);
             Assert.Equal(Errno.None, fs.StatFs(out FsStat stat));
             if (cycle == 0) free = stat.FreeBytes;
-            Assert.True(stat.FreeBytes + (8 << 20) >= free, $"{how} cycle {cycle}: {stat.FreeBytes} of {free} free");
+            // A big-block with one live record stays with its zone until reblock moves that: at most one for each
+            // record of an empty volume, however often it was full.
+            Assert.True(stat.FreeBytes + (32 << 20) >= free, $"{how} cycle {cycle}: {stat.FreeBytes} of {free} free");
         }
         driver.Remount();
         driver.AssertSound(how);
