@@ -100,15 +100,45 @@ public static class UndoRecovery
         long at = first;
         for (long walked = 0; walked <= geometry.Bytes;)
         {
-            if (!reader.TryBefore(at, out FifoRecord record))
-                throw new HammerFormatException("recovery cannot read backwards from the start of the UNDO FIFO: "
-                    + reader.Problem);
+            if (!reader.TryBefore(at, out FifoRecord record)) return SequencePastDamage(reader, geometry, first);
             if (!record.IsPad) return record.Seq;
             walked += record.Size;
             at = record.Position;
         }
         throw new HammerFormatException("the UNDO FIFO holds nothing but padding");
     }
+
+    /// <summary>
+    /// The record in front of the range cannot be read, and is needed for its number only. A good one before it bounds
+    /// that number: if the first record of the range lies within the bound it continues the sequence, else the range is
+    /// empty.
+    /// </summary>
+    static uint SequencePastDamage(FifoReader reader, FifoGeometry geometry, long first)
+    {
+        string problem = reader.Problem;
+        // Sectors begin with a record, and hold at most so many of the smallest.
+        const int sector = HammerConst.FifoSectorBytes, recordsMax = sector / 24;
+        long end = (first + sector - 1) / sector * sector;
+        for (int lost = 1; lost <= LostSectorsMax; lost++)
+        {
+            long at = (end - (long)lost * sector + geometry.Bytes) % geometry.Bytes;
+            if (!reader.TryBefore(at, out FifoRecord before)) continue;
+            // A PAD ends a sector whose last number lies in front of it.
+            if (before.IsPad && !reader.TryBefore(before.Position, out before)) continue;
+            if (before.IsPad) continue;
+            uint known = before.Seq, most = unchecked(known + (uint)(lost * recordsMax));
+            if (reader.TryAt(first, out FifoRecord next) && !next.IsPad)
+            {
+                uint ahead = unchecked(next.Seq - known);
+                if (ahead >= 1 && ahead <= (uint)(lost * recordsMax) + 1) return unchecked(next.Seq - 1);
+            }
+            return most;
+        }
+        throw new HammerFormatException("recovery cannot read backwards from the start of the UNDO FIFO: " + problem);
+    }
+
+    /// <summary>A physical block and its neighbour.</summary>
+    const int LostSectorsMax = 16;
 
     static (long Last, long Bytes, uint NextSeq) FindEnd(FifoReader reader, FifoGeometry geometry, long first,
         uint expected, long headerNext)

@@ -333,4 +333,38 @@ public sealed class FifoEdgeTests : RuleTestBase
         Assert.Equal(Errno.None, fs.Lookup(pastDir, Name("f"), out _, out _));
         Assert.Equal(Errno.RoFs, fs.Unlink(pastDir, Name("f")));
     }
+
+    /// <summary>Only the number of the record in front of the range is needed: others tell it, too.</summary>
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(1, 3)]
+    [InlineData(9, 0)]
+    [InlineData(9, 3)]
+    public void Damaged_record_in_front_of_the_range_does_not_stop_a_mount(int sectors, int records)
+    {
+        MemoryBlockDevice device = Clean(out string tree);
+        const long position = 5 * 16384 + 8192;
+        for (int i = 0; i < 16; i++)
+            device.Write(FifoPoke.DeviceByte(device, position - (16 - i) * 512), FifoPoke.Dummy(7, (uint)(85 + i)));
+        HammerOff target = Scratch(device, out byte[] old);
+        for (int i = 0; i < records; i++)
+        {
+            byte[] sector = FifoPoke.PadTo(FifoPoke.Undo(7, (uint)(101 + i), target, i == 0 ? old : Bytes(8, i)));
+            device.Write(FifoPoke.DeviceByte(device, position + i * 512), sector);
+        }
+        device.Write(FifoPoke.DeviceByte(device, position + records * 512), FifoPoke.Dummy(7, 0x40000065));
+        FifoPoke.SetIndices(device, position, position);
+        if (records > 0) Scribble(device, target);
+        for (int i = 1; i <= sectors; i++)
+            device.Write(FifoPoke.DeviceByte(device, position - i * 512) + 9, [0xEE]);
+        using (HammerFs fs = MountedTree.Mount(MountedTree.Options(), device))
+        {
+            Assert.Equal(records, fs.RecoveryOutcome!.UndoRecords);
+            Assert.Equal(tree, MountedTree.Text(fs));
+        }
+        byte[] now = new byte[8];
+        device.Read(At(device, target.Value), now);
+        Assert.Equal(old, now);
+        MountedTree.AssertSound("damaged in front", device);
+    }
 }
