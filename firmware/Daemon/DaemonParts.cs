@@ -14,6 +14,7 @@ static class DaemonParts
     internal static List<IDaemonPart> Create(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload)
     {
         var server = new DaemonServer(context, status, reload);
-        return [server];
+        var volumes = new VolumeService(context, new VolumeServiceOptions());
+        return [server, volumes];
     }
 }

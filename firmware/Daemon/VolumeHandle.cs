@@ -1,6 +1,7 @@
 using System;
 using System.Threading;
 using NasCore;
+using NasCore.Fuse.Dispatch;
 
 namespace NasFirmware.Daemon;
 
@@ -21,6 +22,8 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
     internal string Name => name;
     internal HammerFs Fs => fs;
     internal CancellationToken Gone => gone;
+    /// <summary>Tells the kernel of changes that did not come through it; null until it is mounted.</summary>
+    internal IFuseNotifier? Notifier { get; set; }
 
     /// <summary>Keeps the file system open until disposed of; null if it closes already.</summary>
     internal IDisposable? TryUse()

@@ -14,7 +14,7 @@ public sealed unsafe class LinuxFile : IDisposable
     const int LockEx = 2, LockSh = 1, LockNb = 4;
     const nuint BlkGetSize64 = 0x80081272, BlkSszGet = 0x1268, BlkDiscard = 0x1277;
     const int PageBytes = 4096;
-    const int EIntr = 4, ENoTty = 25, EInval = 22;
+    const int EIntr = 4, ENoTty = 25, EInval = 22, ERoFs = 30;
 
     int _fd;
 
@@ -59,6 +59,24 @@ public sealed unsafe class LinuxFile : IDisposable
         if (n == PageBytes) return new LinuxFile(fd, Path);
         _ = Libc.Close(fd);
         return null;
+    }
+
+    /// <summary>
+    /// True if the first page of a device or file can be read from the medium itself, not from the kernel's cache;
+    /// where direct reading is not possible, from wherever it comes. And if it takes a flush: what lies behind a device
+    /// may have a cache of its own.
+    /// </summary>
+    public static bool Answers(string path)
+    {
+        int fd = Libc.Open(path, ORdOnly | OCloExec | OpenFlags.Direct, 0);
+        if (fd < 0 && Marshal.GetLastPInvokeError() == EInval) fd = Libc.Open(path, ORdOnly | OCloExec, 0);
+        if (fd < 0) return false;
+        using var page = new NativeSlab(PageBytes);
+        nint n;
+        fixed (byte* p = page.Span(0, PageBytes)) n = Libc.PRead(fd, p, PageBytes, 0);
+        bool flushed = Libc.FDataSync(fd) == 0 || Marshal.GetLastPInvokeError() is EInval or ERoFs;
+        _ = Libc.Close(fd);
+        return n > 0 && flushed;
     }
 
     /// <summary>Bytes of a regular file or block device.</summary>

@@ -182,6 +182,7 @@ public sealed partial class WriteCore : IDisposable
             if (_stopping) return;
             long openedAt = Volatile.Read(ref _openedAt);
             bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= _interval;
+            Volatile.Write(ref _busySince, _time.GetTimestamp());
             try
             {
                 // Whoever waits for a group makes it close, and that answers those who wait for REDO as well.
@@ -192,8 +193,15 @@ public sealed partial class WriteCore : IDisposable
             {
                 Fail(e);
             }
+            Volatile.Write(ref _busySince, 0);
         }
     }
+
+    long _busySince;
+
+    /// <summary>How long the flusher has been at its present turn; zero while it waits for work.</summary>
+    public TimeSpan FlusherBusy =>
+        Volatile.Read(ref _busySince) is var since and not 0 ? _time.GetElapsedTime(since) : TimeSpan.Zero;
 
     TimeSpan LoopWait()
     {

@@ -20,6 +20,9 @@ public sealed class MountHealth
         ? $"mount is read-only since: {f.What} at {f.Where}" + (f.Cause is null ? "" : $" ({f.Cause.Message})")
         : null;
 
+    /// <summary>What was thrown at the first failure; null while healthy, or if nothing was thrown.</summary>
+    public Exception? Cause => Volatile.Read(ref _first)?.Cause;
+
     /// <summary>Called once, by the first failure only.</summary>
     public Action<string>? OnLatch { get; set; }
 

@@ -1,0 +1,340 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using NasCore;
+using NasDevices.Disks;
+using NasFirmware.Cli;
+using NasFirmware.Config;
+using NasFirmware.Status;
+using NasLinux;
+
+namespace NasFirmware.Daemon;
+
+/*
+ * A slot: one volume of the configuration and where it stands.
+ *
+ *   Missing  -> its disks are not there, or not all, or it is not clear which is meant
+ *   Mounting -> a job opens, recovers and mounts
+ *   Mounted  -> served; each turn looks whether its disks are still the same media
+ *   Latched  -> mounted, but read-only after an error
+ *   Failed   -> there, but could not be mounted: again when another medium comes, after a reload, and by itself with
+ *               growing pauses
+ *
+ * Rules of coming back. A disk that is gone, or does not answer any more, ends the mount: users get errors, the device
+ * is let go; when it is back, it is recovered and mounted. A mount that was latched by its medium, which answers
+ * again, is closed and opened anew after a minute, at most once an hour; one latched by a broken invariant stays as it
+ * is until the disk comes anew or the owner says reload: there, opening again could do harm. A mount that was ended by
+ * hand stays ended until one of these two.
+ *
+ * All of it is turned by the one loop of VolumeService; only jobs run beside it.
+ */
+
+/// <summary>What a slot needs of the service it belongs to.</summary>
+interface IVolumeOwner
+{
+    TimeProvider Time { get; }
+    IReadOnlyList<BlockDevice> Devices { get; }
+    ServedVolumeOptions Options(VolumeSettings settings, FoundFileSystem found);
+    /// <summary>The volume of another slot that has this file system mounted; null if none.</summary>
+    string? MountedAs(Guid fsId, VolumeSlot except);
+    void Wake();
+    void Appeared(VolumeSlot slot);
+    void Went(VolumeSlot slot);
+    Microsoft.Extensions.Logging.ILogger Log { get; }
+    CancellationToken Hurry { get; }
+}
+
+/// <summary>One volume of the configuration.</summary>
+sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
+{
+    static readonly TimeSpan s_retryMin = TimeSpan.FromSeconds(5), s_retryMax = TimeSpan.FromMinutes(10),
+        s_latchPause = TimeSpan.FromMinutes(1), s_latchRetries = TimeSpan.FromHours(1),
+        s_probePause = TimeSpan.FromSeconds(2);
+
+    ServedVolume? _served;
+    VolumeJob<ServedVolume>? _opening;
+    VolumeJob<string?>? _closing;
+    VolumeJob<bool>? _probing;
+    BlockDevice[] _media = [];
+    string? _openingMedia, _triedMedia, _heldMedia, _lastSeen;
+    long _triedAt, _latchedAt, _latchRetriedAt;
+    TimeSpan _pause;
+    bool _restart;
+    VolumeStatus? _shown;
+
+    internal VolumeSettings Settings { get; private set; } = settings;
+    internal VolumeState State { get; private set; } = VolumeState.Missing;
+    internal string? Problem { get; private set; } = "not looked for yet";
+    internal ServedVolume? Served => _served;
+    /// <summary>The file system that it mounts or has mounted; null if none.</summary>
+    internal Guid? FsId { get; private set; }
+    /// <summary>No job is under way.</summary>
+    internal bool IsSettled => _opening is null && _closing is null;
+    /// <summary>It has left the configuration: to be closed, then forgotten.</summary>
+    internal bool IsLeaving { get; private set; }
+    internal bool IsGone => IsLeaving && _served is null && IsSettled;
+
+    /// <summary>New settings of the same volume.</summary>
+    internal void Change(VolumeSettings now)
+    {
+        // What the clean-up does is no reason to take the mount away.
+        _restart |= _served is not null && now with { Cleanup = Settings.Cleanup } != Settings;
+        Settings = now;
+        _lastSeen = null;
+        Forgive();
+    }
+
+    /// <summary>The owner wants another try now.</summary>
+    internal void Forgive()
+    {
+        _triedMedia = _heldMedia = null;
+        _latchRetriedAt = 0;
+        if (State == VolumeState.Latched) _restart = true;
+    }
+
+    internal void Leave() => IsLeaving = true;
+
+    /// <summary>One step; returns soon.</summary>
+    internal void Turn(IReadOnlyList<FoundFileSystem> found)
+    {
+        TakeOpened();
+        TakeClosed();
+        if (!IsSettled) return;
+        if (_served is not null) Watch(found);
+        else if (!IsLeaving) TryMount(found);
+    }
+
+    // ------------------------------------------------------------------ mounting
+
+    void TryMount(IReadOnlyList<FoundFileSystem> found)
+    {
+        VolumeMatch match = VolumeMatch.Of(Settings, found, owner.Devices);
+        if (match.Found is not { } fs)
+        {
+            Problem = _lastSeen is null ? match.Problem : $"{match.Problem}; it was last on {_lastSeen}";
+            State = VolumeState.Missing;
+            _triedMedia = _heldMedia = null;
+            return;
+        }
+        if (_heldMedia == fs.Media) return;
+        if (_triedMedia == fs.Media && owner.Time.GetElapsedTime(_triedAt) < _pause) return;
+        if (owner.MountedAs(fs.FsId, this) is { } other)
+        {
+            State = VolumeState.Failed;
+            Problem = $"file system {fs.FsId:D} is mounted as {other} already; this is it, or a copy of it";
+            return;
+        }
+        if (_triedMedia != fs.Media) _pause = TimeSpan.Zero;
+        State = VolumeState.Mounting;
+        Problem = null;
+        _openingMedia = fs.Media;
+        FsId = fs.FsId;
+        _media = [.. owner.Devices.Where(d => fs.Devices.Contains(d.Path))];
+        ServedVolumeOptions options = owner.Options(Settings, fs);
+        _opening = new VolumeJob<ServedVolume>("mount-" + Settings.Name, () =>
+        {
+            // What is cached of a dead disk may look alive.
+            string? dead = options.Devices.FirstOrDefault(d => !LinuxFile.Answers(d));
+            if (dead is not null) throw new IOException($"{dead} does not answer");
+            return ServedVolume.Open(options);
+        }, owner.Wake);
+    }
+
+    void TakeOpened()
+    {
+        if (_opening is not { IsDone: true } job) return;
+        _opening = null;
+        _triedAt = owner.Time.GetTimestamp();
+        _triedMedia = _openingMedia;
+        if (job.Result is { } served)
+        {
+            _served = served;
+            _lastSeen = null;
+            _pause = TimeSpan.Zero;
+            _latchedAt = 0;
+            _restart = false;
+            State = VolumeState.Mounted;
+            VolumeLog.Mounted(owner.Log, Settings.Name, served.Directory, string.Join(" ", served.Devices));
+            owner.Appeared(this);
+            return;
+        }
+        Exception failure = job.Failure!;
+        bool isExpected = CommandLine.IsExpected(failure);
+        FsId = null;
+        State = VolumeState.Failed;
+        Problem = isExpected ? failure.Message : $"broken invariant while mounting: {failure.Message}";
+        _pause = _pause == TimeSpan.Zero ? s_retryMin : _pause * 2 < s_retryMax ? _pause * 2 : s_retryMax;
+        // A broken invariant may do harm the second time.
+        if (!isExpected) _heldMedia = _openingMedia;
+        VolumeLog.NotMounted(owner.Log, Settings.Name, Problem, isExpected ? null : failure);
+    }
+
+    // ------------------------------------------------------------------ while it is mounted
+
+    void Watch(IReadOnlyList<FoundFileSystem> found)
+    {
+        ServedVolume served = _served!;
+        if (IsLeaving || _restart)
+        {
+            Close(VolumeState.Missing, null, diskGone: false);
+            return;
+        }
+        if (!HasMedia(served)) Vanish(served);
+        else if (served.HasEnded) Ended(served);
+        else if (served.Fs.Health.IsCritical) WatchLatched(served);
+        else
+        {
+            State = VolumeState.Mounted;
+            Problem = served.PfsProblem ?? found.FirstOrDefault(f => f.FsId == served.FsId)?.Problem;
+        }
+    }
+
+    // What is told of a medium may change (a serial number comes with udev); path and sequence say which it is.
+    bool HasMedia(ServedVolume served) => served.Devices.All(path =>
+        Array.Find(_media, m => m.Path == path) is { } medium
+            ? owner.Devices.Any(d => d.Path == path && d.Sequence == medium.Sequence) : File.Exists(path));
+
+    void Vanish(ServedVolume served)
+    {
+        string devices = string.Join(", ", served.Devices);
+        VolumeLog.Vanished(owner.Log, Settings.Name, devices);
+        _lastSeen = devices;
+        Close(VolumeState.Missing, $"its disk is gone ({devices})", diskGone: true);
+    }
+
+    void Ended(ServedVolume served)
+    {
+        // A dead mount still stands in the tree when its connection was cut; it is replaced. One that left the tree was
+        // taken out by somebody.
+        bool byHand = !LinuxMount.IsDeadMount(Settings.Mount);
+        if (byHand)
+        {
+            VolumeLog.UnmountedByHand(owner.Log, Settings.Name);
+            _heldMedia = _triedMedia;
+        }
+        Close(byHand ? VolumeState.Failed : VolumeState.Missing,
+            byHand ? "it was unmounted by hand; systemctl reload nashammer mounts it again" : null, diskGone: false);
+    }
+
+    void WatchLatched(ServedVolume served)
+    {
+        State = VolumeState.Latched;
+        Problem = served.Fs.Health.Message;
+        if (_latchedAt == 0) _latchedAt = owner.Time.GetTimestamp();
+        if (!IsOfMedium(served.Fs.Health.Cause)) return;
+        if (_probing is { IsDone: true } probe)
+        {
+            _probing = null;
+            if (!probe.Result)
+            {
+                Vanish(served);
+                return;
+            }
+        }
+        TimeSpan since = owner.Time.GetElapsedTime(_latchedAt);
+        bool mayRetry = _latchRetriedAt == 0 || owner.Time.GetElapsedTime(_latchRetriedAt) >= s_latchRetries;
+        if (since >= s_latchPause && mayRetry)
+        {
+            _latchRetriedAt = owner.Time.GetTimestamp();
+            Close(VolumeState.Missing, null, diskGone: false);
+        }
+        else if (since >= s_probePause && since < s_latchPause && _probing is null)
+        {
+            _probing = new VolumeJob<bool>("probe-" + Settings.Name, () => Array.TrueForAll(served.Devices,
+                LinuxFile.Answers), owner.Wake);
+        }
+    }
+
+    static bool IsOfMedium(Exception? cause)
+    {
+        for (Exception? e = cause; e is not null; e = e.InnerException)
+        {
+            if (e is IOException or NasCore.Primitives.HammerMediumException) return true;
+        }
+        return false;
+    }
+
+    // ------------------------------------------------------------------ closing
+
+    void Close(VolumeState state, string? problem, bool diskGone)
+    {
+        ServedVolume served = _served!;
+        State = state;
+        Problem = problem;
+        _restart = false;
+        _probing = null;
+        // After this it is tried again as if it were new; what is held is held by its own mark.
+        _triedMedia = null;
+        _closing = new VolumeJob<string?>("umount-" + Settings.Name, () => served.Close(diskGone, owner.Hurry),
+            owner.Wake);
+        owner.Went(this);
+    }
+
+    void TakeClosed()
+    {
+        if (_closing is not { IsDone: true } job) return;
+        _closing = null;
+        _served = null;
+        FsId = null;
+        owner.Went(this);
+        if (job.Failure is { } failure) VolumeLog.NotMounted(owner.Log, Settings.Name, failure.Message, failure);
+        else if (job.Result is { } loss) VolumeLog.Lost(owner.Log, Settings.Name, loss);
+        else VolumeLog.Closed(owner.Log, Settings.Name);
+    }
+
+    /// <summary>At the end of the daemon: waits for what is under way, then closes.</summary>
+    internal void BeginStop()
+    {
+        IsLeaving = true;
+        _opening?.Wait();
+        TakeOpened();
+        if (_served is not null && _closing is null) Close(VolumeState.Missing, null, diskGone: false);
+    }
+
+    internal void EndStop()
+    {
+        _closing?.Wait();
+        TakeClosed();
+    }
+
+    // ------------------------------------------------------------------ the board
+
+    /// <summary>Puts what is known on the board, if it is new; what other parts put there stays.</summary>
+    internal void Show(StatusBoard board)
+    {
+        VolumeStatus now = Status();
+        if (now == _shown) return;
+        if (_shown is null) board.Put(now);
+        else
+        {
+            board.UpdateVolume(Settings.Name, old => old with
+            {
+                State = now.State, FsId = now.FsId, Label = now.Label, Mount = now.Mount, Problem = now.Problem,
+                BytesTotal = now.BytesTotal, BytesFree = now.BytesFree, DurableTid = now.DurableTid,
+                Devices = now.Devices,
+            });
+        }
+        _shown = now;
+    }
+
+    VolumeStatus Status()
+    {
+        var status = new VolumeStatus
+        {
+            Name = Settings.Name, State = State, Mount = Settings.Mount, Problem = Problem, Label = Settings.Label,
+            FsId = Settings.FsId?.ToString("D"), BytesTotal = _shown?.BytesTotal ?? 0,
+            BytesFree = _shown?.BytesFree ?? 0, DurableTid = _shown?.DurableTid, Devices = _shown?.Devices ?? [],
+        };
+        if (_served is null || _closing is not null) return status;
+        HammerFs fs = _served.Fs;
+        _ = fs.StatFs(out FsStat stat);
+        return status with
+        {
+            FsId = fs.Volumes.FsId.ToString("D"), Label = fs.Volumes.Label, Devices = _served.Devices,
+            BytesTotal = (long)stat.TotalBytes, BytesFree = (long)stat.AvailBytes,
+            DurableTid = NasCore.Primitives.Tid.Format(fs.DurableTid),
+        };
+    }
+}
