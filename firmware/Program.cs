@@ -1,3 +1,4 @@
+using System;
 using System.CommandLine;
 using NasFirmware.Cli;
 using NasFirmware.Control;
@@ -13,11 +14,14 @@ static class Program
         return CommandLine.Run(MountHelper.Rewrite(args), Verbs());
     }
 
+    internal static bool HasVerb(string name) => Array.Exists(Verbs(), verb => verb.Name == name);
+
     static Command[] Verbs() =>
     [
         BlockmapCommand.Create(),
         CheckCommand.Create(),
-        ConfigCommand.Create(),
+        CleanupCommand.Create(),
+        PfsConfigCommands.AddTo(ConfigCommand.Create()),
         DaemonCommand.Create(),
         InfoCommand.Create(),
         .. MirrorCommands.Create(),
@@ -29,8 +33,11 @@ static class Program
         ShowUndoCommand.Create(),
         PeerCommand.Create(),
         .. PfsCommands.Create(),
+        .. PruneCommands.Create(),
+        .. SnapshotCommands.Create(),
         StatusCommand.Create(),
         UmountVerb.Create(),
         VersionCommand.Create(),
+        PfsConfigCommands.Editor(),
     ];
 }

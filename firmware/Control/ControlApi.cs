@@ -35,6 +35,7 @@ static partial class ControlApi
             Require(fs.SyncTid(out ulong tid), "synctid");
             return Reply(new TidReply(Tid.Format(tid)), ControlJson.Default.TidReply);
         }));
+        MapHistory(app, fs);
         app.MapPost("/mirror/source", (RequestDelegate)(c => ControlMirror.Source(c, fs, time, sessions)));
         app.MapPost("/mirror/target", (RequestDelegate)(c => ControlMirror.Target(c, fs, sessions)));
     }

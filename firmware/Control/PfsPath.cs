@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Text.RegularExpressions;
@@ -21,10 +22,13 @@ sealed partial class PfsPath : IDisposable
     PfsPath(string path, string mountPoint, string source, int pfsId)
     {
         Path = path;
+        _source = source;
         MountPoint = mountPoint;
         PfsId = pfsId;
         Client = new ControlClient(MountSource.SocketPath(source));
     }
+
+    readonly string _source;
 
     /// <summary>As it was given.</summary>
     internal string Path { get; }
@@ -59,6 +63,22 @@ sealed partial class PfsPath : IDisposable
         if (!IsThere(trimmed)) throw new FileNotFoundException($"{path}: no such file or directory");
         return Find(path, trimmed, null);
     }
+
+    /// <summary>The root PFS of each mount of ours.</summary>
+    internal static List<PfsPath> OfMounts()
+    {
+        var list = new List<PfsPath>();
+        foreach (MountEntry entry in MountTable.Read())
+        {
+            if (entry.Type == OurType) list.Add(new PfsPath(entry.Directory, entry.Directory, entry.Source, 0));
+        }
+        return list;
+    }
+
+    /// <summary>Another PFS of the same mount, by the path that names its root.</summary>
+    internal PfsPath Sibling(int pfsId) => pfsId == 0 ? new PfsPath(MountPoint, MountPoint, _source, 0)
+        : new PfsPath(MountPoint.TrimEnd('/') + string.Create(CultureInfo.InvariantCulture, $"/@@-1:{pfsId:d5}"),
+            MountPoint, _source, pfsId);
 
     static bool IsThere(string path) => File.Exists(path) || Directory.Exists(path);
 

@@ -28,6 +28,22 @@ public sealed partial class HammerFs
     public const int ConfigBytesMax = ConfigBytes - 2;
     const int ConfigBytes = 1024;
 
+    /// <summary>Ids of the PFSs that have a record and are not deleted, ascending; 0 is always there.</summary>
+    public List<int> PfsIds() => Shared(cursor =>
+    {
+        var ids = new List<int> { 0 };
+        BaseElm key = RecordKey.Pfs(1);
+        key.CreateTid = 1;
+        for (bool more = cursor.SeekFirst(in key); more; more = cursor.Next())
+        {
+            BaseElm e = cursor.Elm.Base;
+            if (e.Localization != key.Localization || e.ObjId != key.ObjId || e.RecType != RecType.Pfs) break;
+            int id = (int)((e.Key >> 16) & HammerConst.PfsIdMax);
+            if (e.DeleteTid == 0 && PfsOf(id).Exists) ids.Add(id);
+        }
+        return ids;
+    });
+
     // ------------------------------------------------------------------ snapshots
 
     /// <summary>
@@ -203,6 +219,9 @@ public sealed partial class HammerFs
         if (marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0) return Errno.None;
         return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
     }
+
+    /// <summary>The wall clock of this file system.</summary>
+    public DateTimeOffset Now => _options.Time.GetUtcNow();
 
     /// <summary>Bytes in free big-blocks.</summary>
     public long FreeBytes => Math.Max(0, _volumes.Root.Header.StatFreeBigBlocks) * HammerConst.BigBlockBytes;

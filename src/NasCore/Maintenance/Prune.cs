@@ -58,6 +58,8 @@ public sealed class Prune : MaintenanceStep
 
     /// <summary>Everything from this key on is done; where another run can go on.</summary>
     public ref readonly BaseElm Next => ref _next;
+    /// <summary>What goes, with the limit that held when this prune was opened.</summary>
+    public PruneRule Rule => _rule;
     /// <summary>Directory entries removed.</summary>
     public long EntriesRemoved { get; private set; }
     /// <summary>Other records removed.</summary>
