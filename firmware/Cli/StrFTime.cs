@@ -33,6 +33,10 @@ static class StrFTime
 
     static string Net(DateTimeOffset time, string format) => time.ToString(format, CultureInfo.InvariantCulture);
 
-    static string Zone(DateTimeOffset time) => TimeZoneInfo.Local.IsDaylightSavingTime(time)
-        ? TimeZoneInfo.Local.DaylightName : TimeZoneInfo.Local.StandardName;
+    // The runtime knows long names only; where the short one is not certain, the offset is.
+    static string Zone(DateTimeOffset time)
+    {
+        if (time.Offset == TimeSpan.Zero) return "UTC";
+        return Net(time, "zzz").Replace(":", "", StringComparison.Ordinal);
+    }
 }

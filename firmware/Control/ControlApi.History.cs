@@ -88,10 +88,11 @@ static partial class ControlApi
         };
         StepEnd end = prune!.Step(in budget, stop);
         if (end is StepEnd.NoSpace or StepEnd.Failed) Require(end == StepEnd.NoSpace ? Errno.NoSpc : Errno.Io, "prune");
+        BaseElm next = prune.Next;
         return new PruneReply
         {
             Possible = true, Kept = kept, Limit = Tid.Format(prune.Rule.Limit), PruneMin = pfs.PruneMin,
-            Done = end == StepEnd.Done, Next = KeyText.Format(in prune.Next), Scanned = prune.RecordsLooked,
+            Done = end == StepEnd.Done, Next = KeyText.Format(in next), Scanned = prune.RecordsLooked,
             Records = prune.RecordsRemoved, Entries = prune.EntriesRemoved, Bytes = prune.BytesChanged,
             Held = prune.RecordsHeld, Damaged = prune.Damaged,
         };

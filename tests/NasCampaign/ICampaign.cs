@@ -48,6 +48,7 @@ public static class Campaigns
         new PowerRandom(),
         new PowerRandom(direct: true),
         new PowerMirror(),
+        new PowerPrune(),
         new PowerFull(),
         new PowerReblock(),
         new FailNthCampaign(), new DiskSetCampaign(), new LyingDiskCampaign(), new BitRotCampaign(),

@@ -57,7 +57,17 @@ public sealed class Prune : MaintenanceStep
     }
 
     /// <summary>Everything from this key on is done; where another run can go on.</summary>
-    public ref readonly BaseElm Next => ref _next;
+    public BaseElm Next
+    {
+        get
+        {
+            if (_at == _count) return _next;
+            // What was found and is not removed yet comes again: the key right behind the first of it.
+            BaseElm behind = _found[_at];
+            behind.CreateTid++;
+            return behind;
+        }
+    }
     /// <summary>What goes, with the limit that held when this prune was opened.</summary>
     public PruneRule Rule => _rule;
     /// <summary>Directory entries removed.</summary>

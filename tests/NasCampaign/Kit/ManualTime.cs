@@ -6,7 +6,9 @@ namespace NasCampaign.Kit;
 sealed class ManualTime : TimeProvider
 {
     public DateTimeOffset Now { get; set; } = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
-    public override DateTimeOffset GetUtcNow() => Now = Now.AddTicks(10);
-    public override long GetTimestamp() => Now.Ticks;
+    /// <summary>It moves on by so much at each look.</summary>
+    public TimeSpan Step { get; set; } = TimeSpan.FromTicks(10);
+    public override DateTimeOffset GetUtcNow() => Now += TimeSpan.FromTicks(10);
+    public override long GetTimestamp() => (Now += Step - TimeSpan.FromTicks(10)).Ticks;
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 }

@@ -29,6 +29,8 @@ public sealed record CrashVolume
 {
     public uint Version { get; init; } = 7;
     public bool NoHistory { get; init; }
+    /// <summary>Pruned: only kept TIDs and the present show whole trees.</summary>
+    public bool IsPruned { get; init; }
     public long Bytes { get; init; } = 192L << 20;
     public long UndoBytes { get; init; } = 8L << 20;
     public long CacheBytes { get; init; } = 8L << 20;
