@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Builder;
 using NasCore;
 using NasCore.Maintenance;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Cli;
 

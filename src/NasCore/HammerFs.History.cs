@@ -12,12 +12,6 @@ using NasCore.Primitives;
 
 namespace NasCore;
 
-/// <summary>A snapshot record of a PFS.</summary>
-/// <param name="Tid">The state it names.</param>
-/// <param name="TimeMicros">When it was made, microseconds since 1970.</param>
-/// <param name="Label">Its note, perhaps empty.</param>
-public readonly record struct SnapshotEntry(ulong Tid, ulong TimeMicros, string Label);
-
 // History: snapshot and config records (mirroring-and-operations 5), time marks, prune, and leases on the past.
 // Methods that change something block until it is durable.
 public sealed partial class HammerFs
@@ -193,9 +187,12 @@ public sealed partial class HammerFs
     /// <summary>
     /// Notes which TID belongs to the present moment. Everything done so far becomes durable first, on a slave the mark
     /// is its last whole batch. Nothing happens if nothing has changed since the last mark, and the answer is the
-    /// newest TID marked.
+    /// newest TID marked. <see cref="Errno.Again"/> if the clock has not been set.
     /// </summary>
-    public Errno AddMark(int pfsId, out ulong tid)
+    /// <param name="pfsId">The PFS.</param>
+    /// <param name="thins">The clock is certain: the list may be thinned by it.</param>
+    /// <param name="tid">The TID of the newest mark.</param>
+    public Errno AddMark(int pfsId, bool thins, out ulong tid)
     {
         Errno result = SnapshotTid(pfsId, out tid);
         if (result.IsError) return result;
@@ -207,7 +204,7 @@ public sealed partial class HammerFs
             tid = marks[^1].Tid;
             return Errno.None;
         }
-        TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes));
+        TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes), thins);
         return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
     }
 
@@ -219,6 +216,25 @@ public sealed partial class HammerFs
         if (marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0) return Errno.None;
         return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
     }
+
+    /// <summary>
+    /// The newest whole state that is at least as old as a moment, by the time marks; 0 if none is known.
+    /// </summary>
+    public ulong TidAt(int pfsId, DateTimeOffset moment)
+    {
+        ulong tid = 0;
+        foreach (TimeMark mark in Marks(pfsId))
+        {
+            if (mark.Time <= moment) tid = mark.Tid;
+        }
+        return tid;
+    }
+
+    /// <summary>The clock given at mount.</summary>
+    public TimeProvider Time => _options.Time;
+
+    /// <summary>Bytes of all volumes together, as statfs shows them.</summary>
+    public long TotalBytes => Math.Max(0, _volumes.Root.Header.StatBigBlocks) * HammerConst.BigBlockBytes;
 
     /// <summary>The wall clock of this file system.</summary>
     public DateTimeOffset Now => _options.Time.GetUtcNow();

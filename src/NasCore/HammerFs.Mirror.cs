@@ -249,7 +249,7 @@ public sealed partial class HammerFs
     }
 
     /// <summary>True if anything that a mirror of this PFS would send has changed after a TID.</summary>
-    bool HasChanged(int pfsId, ulong tid)
+    public bool HasChanged(int pfsId, ulong tid)
     {
         if (_core is not null && Shared(_ => _core.LastRemoval(pfsId)) > tid) return true;
         using var scan = new MirrorScan(new MirrorAccess(this), pfsId, new MirrorRange(tid + 1, SafeTidShared(pfsId)));

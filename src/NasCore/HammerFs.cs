@@ -21,7 +21,7 @@ namespace NasCore;
 //   HammerFs.Read.cs       reading files, directories, links
 //   HammerFs.Write*.cs     changes: each one a bounded operation on the open flush group
 //   HammerFs.Flush.cs      closing groups, durability, the flusher thread
-public sealed partial class HammerFs : IFileSystem, IDisposable
+public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, IDisposable
 {
     readonly VolumeSet _volumes;
     readonly BufferMemoryPool _pool;

@@ -93,8 +93,11 @@ public static class TimeMarks
         }
     }
 
-    /// <summary>Adds a mark at the end and thins the list for its age; the list stays within its bound.</summary>
-    public static void Add(List<TimeMark> marks, TimeMark mark)
+    /// <summary>Adds a mark at the end; the list stays within its bound.</summary>
+    /// <param name="marks">The list, ascending.</param>
+    /// <param name="mark">The present.</param>
+    /// <param name="thins">Thins the list for its age, by a clock that is certain.</param>
+    public static void Add(List<TimeMark> marks, TimeMark mark, bool thins)
     {
         // A mark that is not newer adds nothing; the clock of the newest one is the one that counts.
         if (marks.Count > 0 && mark.Tid <= marks[^1].Tid) return;
@@ -104,7 +107,8 @@ public static class TimeMarks
         int kept = 0;
         for (int i = 0; i < marks.Count; i++)
         {
-            bool isLast = i == marks.Count - 1 || AddSlot(marks[i], mark.Time) != AddSlot(marks[i + 1], mark.Time);
+            bool isLast = !thins || i == marks.Count - 1
+                || AddSlot(marks[i], mark.Time) != AddSlot(marks[i + 1], mark.Time);
             if (isLast) marks[kept++] = marks[i];
         }
         marks.RemoveRange(kept, marks.Count - kept);

@@ -4,6 +4,7 @@ using System.Linq;
 using System.Threading;
 using NasCore.Maintenance;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasCore.Tests.Engine;
 using NasCore.Tests.Recovery;
@@ -169,7 +170,8 @@ public sealed class PruneTests : RuleTestBase
         Assert.Equal(Errno.None, driver.Fs.CreatePfs(false, Guid.NewGuid(), Guid.NewGuid(), out int id));
         Vnode file = default;
         var root = new Vnode(id, Tid.Max, HammerConst.RootObjId);
-        Must(driver.Fs, () => driver.Fs.Create(root, Name("file"), ObjType.RegFile, 0x1A4, 0, 0, Root, out file, out _));
+        Must(driver.Fs, () =>
+            driver.Fs.Create(root, Name("file"), ObjType.RegFile, 0x1A4, 0, 0, Root, out file, out _));
         Write(driver.Fs, file, 0, Bytes(40_000, 1));
         Assert.Equal(Errno.None, driver.Fs.SnapshotTid(id, out ulong end));
         Write(driver.Fs, file, 0, Bytes(40_000, 2));
