@@ -1,0 +1,388 @@
+using System;
+using System.IO;
+using System.Threading;
+using NasCore.Mirror;
+using NasFirmware.Control;
+
+namespace NasFirmware.Mirroring;
+
+// A mirror's connection at work
+//
+// The session (one thread) sees a plain byte channel. Beside it a pump reads every frame as it comes, puts data into a
+// bounded ring for the session and takes messages out, and a second thread says something at least every few seconds.
+// A clock looks at both, so that each way in which a connection dies is found:
+//  - it is closed or reset: the pump sees it at once, also while the session waits for news and reads nothing;
+//  - it is half open: nothing arrives although the pump listens: silence;
+//  - the other side lives, and says so, but its stream does not move although there is something to move: a stall.
+// What a connection dies of is kept as one sentence, the first.
+//
+// While the ring is full the pump does not listen, and nothing can be told from silence: then it is this side's session
+// that is slow.
+
+/// <summary>A byte channel for a mirror session on a connection between two boxes, with heartbeats.</summary>
+sealed class MirrorConduit : IByteChannel, IDisposable
+{
+    const int RingBytes = 1 << 18;
+
+    readonly LoopRuntime _runtime;
+    readonly PeerLink _link;
+    readonly MirrorTimes _times;
+    readonly TimeSpan _stall;
+    readonly LoopMonitor _monitor;
+    readonly CancellationTokenSource _closed = new();
+    readonly byte[] _ring = new byte[RingBytes];
+    readonly Func<PeerEvent> _beat;
+    readonly Action<PeerEvent> _heard;
+    readonly Action? _looked;
+    int _ringAt, _ringCount;
+    bool _ended, _discard, _writing, _beatWaits, _listening, _behind, _over;
+    long _arrivedAt, _beatAt, _movedAt, _work;
+    string? _reason;
+    LoopThread? _pump, _beater;
+    ITimer? _clock;
+
+    /// <param name="runtime">Threads and clock.</param>
+    /// <param name="link">A connection behind its handshake; taken over.</param>
+    /// <param name="times">Heartbeat, silence.</param>
+    /// <param name="stall">Behind and nothing moved for so long; infinite: never.</param>
+    /// <param name="beat">Gives the numbers to be sent; called on a thread of the conduit.</param>
+    /// <param name="heard">Takes what the other side says, on a thread of the conduit.</param>
+    /// <param name="looked">Called by the clock each time.</param>
+    internal MirrorConduit(LoopRuntime runtime, PeerLink link, MirrorTimes times, TimeSpan stall, Func<PeerEvent> beat,
+        Action<PeerEvent> heard, Action? looked = null)
+    {
+        _runtime = runtime;
+        _link = link;
+        _times = times;
+        _stall = stall;
+        _beat = beat;
+        _heard = heard;
+        _looked = looked;
+        _monitor = runtime.NewMonitor();
+        _arrivedAt = _movedAt = Now;
+        // The first beat goes out at once: it tells the other side where this one stands.
+        _beatAt = Now - (long)(times.Beat.TotalSeconds * runtime.Time.TimestampFrequency);
+    }
+
+    long Now => _runtime.Time.GetTimestamp();
+
+    /// <summary>Cancelled when the connection is of no use any more.</summary>
+    internal CancellationToken Closed => _closed.Token;
+    /// <summary>What the connection died of.</summary>
+    internal string? Reason => _reason;
+    /// <summary>The other side said that it will be the same again until somebody decides.</summary>
+    internal bool IsRefused { get; private set; }
+    internal bool IsStalled { get; private set; }
+    /// <summary>Bytes of the stream so far.</summary>
+    internal long BytesOut { get; private set; }
+    internal long BytesIn { get; private set; }
+    /// <summary>When it was told to end; 0: not yet.</summary>
+    internal long BrokenAt { get; private set; }
+
+    internal void Start(string name)
+    {
+        _pump = _runtime.Start(name + "-pump", Pump);
+        _beater = _runtime.Start(name + "-beat", Beat);
+        _clock = _runtime.Time.CreateTimer(static c => ((MirrorConduit)c!).Look(), this, _times.StatusEvery,
+            _times.StatusEvery);
+    }
+
+    // ------------------------------------------------------------------ the session's side
+
+    public int Read(Span<byte> destination)
+    {
+        using (_monitor.Hold())
+        {
+            while (_ringCount == 0 || _discard)
+            {
+                if (_reason is not null) throw new IOException(_reason);
+                if (_ended) return 0;
+                _monitor.Wait(Timeout.InfiniteTimeSpan);
+            }
+            int n = Math.Min(Math.Min(destination.Length, _ringCount), RingBytes - _ringAt);
+            _ring.AsSpan(_ringAt, n).CopyTo(destination);
+            _ringAt = (_ringAt + n) % RingBytes;
+            _ringCount -= n;
+            _monitor.PulseAll();
+            return n;
+        }
+    }
+
+    public void Write(ReadOnlySpan<byte> source)
+    {
+        WriteBegin(isBeat: false);
+        try
+        {
+            _link.Frames.Write(FrameKind.Data, source);
+        }
+        catch (IOException e)
+        {
+            Break(e.Message);
+            throw new IOException(_reason, e);
+        }
+        finally
+        {
+            WriteEnd(source.Length);
+        }
+    }
+
+    void WriteBegin(bool isBeat)
+    {
+        using (_monitor.Hold())
+        {
+            while ((_writing || (_beatWaits && !isBeat)) && _reason is null) _monitor.Wait(Timeout.InfiniteTimeSpan);
+            if (_reason is not null) throw new IOException(_reason);
+            _writing = true;
+        }
+    }
+
+    void WriteEnd(int bytes)
+    {
+        using (_monitor.Hold())
+        {
+            _writing = false;
+            BytesOut += bytes;
+            if (bytes > 0) _movedAt = Now;
+            _monitor.PulseAll();
+        }
+    }
+
+    /// <summary>There is something to move: from now on the stream must not stand still.</summary>
+    internal void SetBehind(bool behind)
+    {
+        using (_monitor.Hold())
+        {
+            if (behind && !_behind) _movedAt = Now;
+            _behind = behind;
+        }
+    }
+
+    /// <summary>The last message: how this side ended. The connection may be gone already.</summary>
+    internal void SendEnd(PeerEnd end)
+    {
+        try
+        {
+            WriteBegin(isBeat: true);
+            try
+            {
+                _link.Send(FrameKind.Result, end, PeerJson.Default.PeerEnd);
+            }
+            finally
+            {
+                WriteEnd(0);
+            }
+        }
+        catch (IOException)
+        {
+            // Nobody is there to be told.
+        }
+    }
+
+    /// <summary>Ends the connection, from any thread; the first reason counts.</summary>
+    /// <param name="reason">A sentence for the owner.</param>
+    /// <param name="discard">The session shall not take what has arrived already.</param>
+    internal void Break(string reason, bool discard = false)
+    {
+        using (_monitor.Hold())
+        {
+            _discard |= discard;
+            bool first = _reason is null;
+            _reason ??= reason;
+            _monitor.PulseAll();
+            if (!first) return;
+            BrokenAt = Math.Max(1, Now);
+        }
+        _link.Dispose();
+        _closed.Cancel();
+        using (_monitor.Hold())
+        {
+            _over = true;
+            _monitor.PulseAll();
+        }
+    }
+
+    // ------------------------------------------------------------------ the pump
+
+    void Pump()
+    {
+        try
+        {
+            while (Listen(out FrameKind kind, out int length))
+            {
+                switch (kind)
+                {
+                    case FrameKind.Data: PumpData(length); break;
+                    case FrameKind.End: PumpEnded(); break;
+                    case FrameKind.Event: PumpEvent(PeerMessages.DecodeEvent(_link.ReadMessage(length))); break;
+                    case FrameKind.Result: PumpEnd(PeerMessages.DecodeEnd(_link.ReadMessage(length))); return;
+                    default: throw new InvalidDataException($"{_link.Peer.Name} sent {kind} in a mirror stream");
+                }
+            }
+            Break($"{_link.Peer.Name} hung up");
+        }
+        catch (Exception e)
+        {
+            // The end of a thread of the daemon: whatever it is, the connection is over and the loop goes on.
+            Break(e.Message);
+        }
+    }
+
+    bool Listen(out FrameKind kind, out int length)
+    {
+        SetListening(true);
+        bool more = _link.Frames.TryReadHead(out kind, out length);
+        SetListening(false);
+        return more;
+    }
+
+    void SetListening(bool listening)
+    {
+        using (_monitor.Hold())
+        {
+            _listening = listening;
+            _arrivedAt = Now;
+        }
+    }
+
+    void PumpData(int length)
+    {
+        while (length > 0)
+        {
+            int at, room;
+            using (_monitor.Hold())
+            {
+                while (_ringCount == RingBytes && _reason is null) _monitor.Wait(Timeout.InfiniteTimeSpan);
+                if (_reason is not null) throw new IOException(_reason);
+                at = (_ringAt + _ringCount) % RingBytes;
+                room = Math.Min(RingBytes - _ringCount, RingBytes - at);
+                _listening = true;
+                _arrivedAt = Now;
+            }
+            // The free part of the ring is the pump's alone.
+            int got = _link.Frames.ReadSome(_ring.AsSpan(at, Math.Min(room, length)));
+            if (got == 0) throw new IOException($"{_link.Peer.Name} hung up inside a frame");
+            length -= got;
+            using (_monitor.Hold())
+            {
+                _listening = false;
+                _ringCount += got;
+                BytesIn += got;
+                _arrivedAt = _movedAt = Now;
+                _monitor.PulseAll();
+            }
+        }
+    }
+
+    void PumpEnded()
+    {
+        using (_monitor.Hold())
+        {
+            _ended = true;
+            _monitor.PulseAll();
+        }
+    }
+
+    void PumpEvent(PeerEvent e)
+    {
+        using (_monitor.Hold())
+        {
+            if (e.Work > _work)
+            {
+                _work = e.Work.Value;
+                _movedAt = Now;
+            }
+        }
+        _heard(e);
+    }
+
+    void PumpEnd(PeerEnd end)
+    {
+        IsRefused = end.Refused;
+        Break(end.Ok ? $"{_link.Peer.Name} ended the stream" : end.Error ?? $"{_link.Peer.Name} failed");
+    }
+
+    // ------------------------------------------------------------------ heartbeat and clock
+
+    void Beat()
+    {
+        try
+        {
+            while (BeatWait())
+            {
+                _link.Send(FrameKind.Event, _beat(), PeerJson.Default.PeerEvent);
+                WriteEnd(0);
+            }
+        }
+        catch (Exception e)
+        {
+            WriteEnd(0);
+            Break(e.Message);
+        }
+    }
+
+    /// <summary>Waits until a beat is due and the line is free, and takes it; false at the end.</summary>
+    bool BeatWait()
+    {
+        using (_monitor.Hold())
+        {
+            while (true)
+            {
+                if (_reason is not null) return false;
+                TimeSpan left = _times.Beat - _runtime.Time.GetElapsedTime(_beatAt);
+                _beatWaits = left <= TimeSpan.Zero;
+                if (_beatWaits && !_writing) break;
+                _monitor.Wait(_beatWaits ? Timeout.InfiniteTimeSpan : left);
+            }
+            _beatWaits = false;
+            _beatAt = Now;
+            return _writing = true;
+        }
+    }
+
+    /// <summary>Numbers have changed that the other side should know: the next beat goes out now.</summary>
+    internal void BeatSoon()
+    {
+        using (_monitor.Hold())
+        {
+            _beatAt = Now - (long)(_times.Beat.TotalSeconds * _runtime.Time.TimestampFrequency);
+            _monitor.PulseAll();
+        }
+    }
+
+    void Look()
+    {
+        string? reason = null;
+        using (_monitor.Hold())
+        {
+            if (_reason is not null) return;
+            if (_listening && _runtime.Time.GetElapsedTime(_arrivedAt) > _times.Silence)
+            {
+                reason = FormattableString.Invariant(
+                    $"{_link.Peer.Name} has not been heard for {_times.Silence.TotalSeconds:0} seconds");
+            }
+            else if (_behind && _stall > TimeSpan.Zero && _runtime.Time.GetElapsedTime(_movedAt) > _stall)
+            {
+                IsStalled = true;
+                reason = FormattableString.Invariant(
+                    $"the stream has not moved for {_stall.TotalSeconds:0} seconds");
+            }
+        }
+        if (reason is not null) Break(reason);
+        _looked?.Invoke();
+    }
+
+    /// <summary>Ends the connection if it has not ended, and waits for its threads.</summary>
+    public void Dispose()
+    {
+        Break("closed");
+        _clock?.Dispose();
+        _pump?.Join();
+        _beater?.Join();
+        using (_monitor.Hold())
+        {
+            // Somebody else may be in the middle of ending it.
+            while (!_over) _monitor.Wait(Timeout.InfiniteTimeSpan);
+        }
+        _closed.Dispose();
+    }
+}

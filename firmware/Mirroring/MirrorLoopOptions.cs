@@ -1,0 +1,57 @@
+using System;
+
+namespace NasFirmware.Mirroring;
+
+/// <summary>Times and bounds that all mirrors of a box share.</summary>
+record MirrorTimes
+{
+    /// <summary>Something is said at least so often.</summary>
+    public TimeSpan Beat { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>Who says nothing for so long has gone, whatever the connection looks like.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>First and longest wait between attempts.</summary>
+    public TimeSpan BackoffMin { get; init; } = TimeSpan.FromSeconds(1);
+    public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Wait after a refusal that only a person can change.</summary>
+    public TimeSpan RefusedRetry { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>Least time between two batches of a stream.</summary>
+    public TimeSpan BatchDelay { get; init; } = TimeSpan.Zero;
+    /// <summary>How often numbers are looked at and shown while something moves.</summary>
+    public TimeSpan StatusEvery { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>A loop that was told to let go and has not after so long is taken for hung.</summary>
+    public TimeSpan HungAfter { get; init; } = TimeSpan.FromMinutes(3);
+}
+
+/// <summary>A mirror that this box sends: a [mirrors] section whose "from" names this box.</summary>
+sealed record MirrorSendOptions
+{
+    public required string Name { get; init; }
+    /// <summary>The box that it goes to, a [peers] section.</summary>
+    public required string Peer { get; init; }
+    public required string Volume { get; init; }
+    /// <summary>Path of the PFS in the volume; empty: the root PFS.</summary>
+    public string Pfs { get; init; } = "";
+    /// <summary>Bytes a second of the mirror stream; 0: no limit.</summary>
+    public long Bandwidth { get; init; }
+    public TimeSpan LagLimit { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Behind, and no byte moved for so long: the stream is restarted.</summary>
+    public TimeSpan Stall { get; init; } = TimeSpan.FromSeconds(60);
+    public MirrorTimes Times { get; init; } = new();
+
+    internal string Place => Pfs.Length == 0 ? Volume : Volume + "/" + Pfs;
+}
+
+/// <summary>A mirror that this box takes: a [mirrors] section whose "to" names this box. It is the grant.</summary>
+sealed record MirrorReceiveOptions
+{
+    public required string Name { get; init; }
+    /// <summary>The box that it comes from; nobody else may write it.</summary>
+    public required string Peer { get; init; }
+    public required string Volume { get; init; }
+    /// <summary>Path of the slave PFS in the volume.</summary>
+    public required string Pfs { get; init; }
+    public TimeSpan LagLimit { get; init; } = TimeSpan.FromSeconds(60);
+    public MirrorTimes Times { get; init; } = new();
+
+    internal string Place => Volume + "/" + Pfs;
+}

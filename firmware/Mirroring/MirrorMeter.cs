@@ -1,0 +1,78 @@
+using System;
+using System.Threading;
+using NasFirmware.Status;
+
+namespace NasFirmware.Mirroring;
+
+/// <summary>
+/// The numbers of one mirror on their way to the status board: only what has changed is put there, so that an idle
+/// pair leaves the board alone. Thread-safe; nothing here waits.
+/// </summary>
+sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus first)
+{
+    /// <summary>Throughput is that of the last full seconds.</summary>
+    const int WindowSeconds = 8;
+
+    readonly Lock _lock = new(), _show = new();
+    bool _removed;
+    readonly long[] _bytes = new long[WindowSeconds];
+    long _second;
+    MirrorStatus _status = first;
+
+    internal MirrorStatus Status
+    {
+        get
+        {
+            lock (_lock) return _status;
+        }
+    }
+
+    internal void Show() => board.Put(Status);
+
+    /// <summary>Takes the mirror off the board, for good: a session that is still ending puts nothing there.</summary>
+    internal void Remove()
+    {
+        lock (_show)
+        {
+            _removed = true;
+            board.RemoveMirror(first.Name, first.IsSource);
+        }
+    }
+
+    internal void Change(Func<MirrorStatus, MirrorStatus> change)
+    {
+        MirrorStatus next;
+        lock (_lock)
+        {
+            next = change(_status) with { BytesPerSecond = Rate() };
+            if (next == _status) return;
+            _status = next;
+        }
+        lock (_show)
+        {
+            if (!_removed) board.Put(Status);
+        }
+    }
+
+    /// <summary>Bytes of the stream went by.</summary>
+    internal void Moved(long bytes)
+    {
+        lock (_lock)
+        {
+            Rate();
+            _bytes[_second % WindowSeconds] += bytes;
+        }
+    }
+
+    double Rate()
+    {
+        long second = time.GetTimestamp() / time.TimestampFrequency;
+        for (long at = Math.Max(_second + 1, second - WindowSeconds + 1); at <= second; at++)
+            _bytes[at % WindowSeconds] = 0;
+        _second = Math.Max(_second, second);
+        long sum = 0;
+        for (int i = 0; i < WindowSeconds; i++)
+            if (i != _second % WindowSeconds) sum += _bytes[i];
+        return Math.Round((double)sum / (WindowSeconds - 1));
+    }
+}

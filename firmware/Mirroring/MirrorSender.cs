@@ -1,0 +1,301 @@
+using System;
+using System.IO;
+using System.Threading;
+using NasCore.Io;
+using NasCore.Mirror;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+using NasFirmware.Daemon;
+using NasFirmware.Status;
+
+namespace NasFirmware.Mirroring;
+
+// One mirror, for ever
+//
+// An owned thread goes round: wait for the file system and the PFS; dial; say Hello; stream until something breaks;
+// wait; again. Nothing that happens here needs a person, and only two things wait for one: a pair that must not go on
+// (refused, with the sentence of who refused), and a PFS that is not there. Both are looked at again by themselves.
+//
+// Waits grow from a second to a minute, with jitter, and begin anew as soon as a batch was acknowledged. A nudge (a
+// file system appeared, the peer called, the network came back) ends a wait, but never makes attempts come faster
+// than the first wait. A stream that is behind and does not move is restarted with more patience each time, so that
+// a target that really needs long gets through in the end; from the third time on the status says so.
+
+/// <summary>What the loops of a box have in common.</summary>
+sealed record MirrorHost
+{
+    /// <summary>This box's name.</summary>
+    public required string Box { get; init; }
+    public required LoopRuntime Runtime { get; init; }
+    public required IVolumes Volumes { get; init; }
+    public required IPeerDialer Dialer { get; init; }
+    public required IMirrorPfs Pfs { get; init; }
+    public required StatusBoard Board { get; init; }
+    public required Action<string> Log { get; init; }
+    /// <summary>For jitter; called once for each loop.</summary>
+    public required Func<int> NewSeed { get; init; }
+}
+
+/// <summary>The loop of a mirror that this box sends.</summary>
+sealed class MirrorSender : IDisposable
+{
+    const int StallsToTell = 3, PatienceMax = 16;
+
+    readonly MirrorHost _host;
+    readonly MirrorSendOptions _options;
+    readonly LoopRuntime _runtime;
+    readonly LoopMonitor _monitor;
+    readonly MirrorMeter _meter;
+    readonly SentCounter _counter = new();
+    readonly Random _random;
+    readonly CancellationTokenSource _stop = new();
+    readonly PeerHello _hello;
+    LoopThread? _thread;
+    MirrorConduit? _conduit;
+    bool _nudged;
+    int _failures, _stalls;
+    long _attemptAt, _dueAt;
+
+    internal MirrorSender(MirrorHost host, MirrorSendOptions options)
+    {
+        _host = host;
+        _options = options;
+        _runtime = host.Runtime;
+        _monitor = _runtime.NewMonitor();
+        _random = new Random(host.NewSeed());
+        _hello = new PeerHello { Purpose = PeerPurpose.Mirror, Box = host.Box, Mirror = options.Name };
+        _meter = new MirrorMeter(host.Board, _runtime.Time, new MirrorStatus
+        {
+            Name = options.Name, IsSource = true, Peer = options.Peer, Pfs = options.Place,
+            Phase = MirrorPhase.NoSource, LagLimitSeconds = options.LagLimit.TotalSeconds,
+        });
+    }
+
+    internal MirrorSendOptions Options => _options;
+    internal MirrorStatus Status => _meter.Status;
+
+    internal void Start()
+    {
+        _meter.Show();
+        _thread = _runtime.Start("mirror-" + _options.Name, Loop);
+    }
+
+    /// <summary>Something has changed that may let an attempt succeed: the wait at hand ends.</summary>
+    internal void Nudge()
+    {
+        using (_monitor.Hold())
+        {
+            _nudged = true;
+            _monitor.PulseAll();
+        }
+    }
+
+    /// <summary>False if the loop hangs: it was told to let go, or its wait is over, long ago.</summary>
+    internal bool IsTurning
+    {
+        get
+        {
+            TimeProvider time = _runtime.Time;
+            long due = Volatile.Read(ref _dueAt), broken = Volatile.Read(ref _conduit)?.BrokenAt ?? 0;
+            return (due == 0 || time.GetElapsedTime(due) < _options.Times.HungAfter)
+                && (broken == 0 || time.GetElapsedTime(broken) < _options.Times.HungAfter);
+        }
+    }
+
+    /// <summary>Asks the loop to end; <see cref="Dispose"/> waits for it.</summary>
+    internal void RequestStop()
+    {
+        _stop.Cancel();
+        Nudge();
+    }
+
+    public void Dispose()
+    {
+        RequestStop();
+        _thread?.Join();
+        _stop.Dispose();
+        _meter.Remove();
+    }
+
+    // ------------------------------------------------------------------ the loop
+
+    void Loop()
+    {
+        while (!_stop.IsCancellationRequested) Wait(Turn());
+    }
+
+    /// <summary>One attempt; returns how long to wait before the next.</summary>
+    internal TimeSpan Turn()
+    {
+        _attemptAt = _runtime.Time.GetTimestamp();
+        try
+        {
+            if (TurnStream() is { } missing) return Failed(MirrorPhase.NoSource, missing);
+            return Failed(MirrorPhase.Connecting, null);
+        }
+        catch (PeerRefusedException e) when (e.Later)
+        {
+            return Failed(MirrorPhase.Connecting, e.Message);
+        }
+        catch (Exception e) when (e is PeerRefusedException or MirrorRefusedException)
+        {
+            Failed(MirrorPhase.Refused, e.Message);
+            return Jittered(_options.Times.RefusedRetry);
+        }
+        catch (MirrorUnreachableException e)
+        {
+            return Failed(MirrorPhase.Unreachable, e.Message);
+        }
+        catch (Exception e)
+        {
+            // One of the four places where every exception ends: the loop goes on, the reason is shown.
+            return Failed(MirrorPhase.Connecting, e.Message);
+        }
+    }
+
+    TimeSpan Failed(MirrorPhase phase, string? problem)
+    {
+        if (_stop.IsCancellationRequested) return TimeSpan.Zero;
+        MirrorStatus before = _meter.Status;
+        if (problem is not null && (problem != before.Problem || phase != before.Phase))
+            _host.Log($"mirror {_options.Name} to {_options.Peer}: {problem}");
+        _meter.Change(s => s with { Phase = phase, Problem = problem, SecondsLeft = null });
+        double factor = Math.Pow(2, Math.Min(_failures++, 30));
+        double wait = Math.Min(_options.Times.BackoffMin.TotalSeconds * factor,
+            _options.Times.BackoffMax.TotalSeconds);
+        return Jittered(TimeSpan.FromSeconds(wait));
+    }
+
+    /// <summary>Between three quarters and all of it.</summary>
+    TimeSpan Jittered(TimeSpan wait) => wait * (0.75 + (_random.NextDouble() / 4));
+
+    void Wait(TimeSpan wait)
+    {
+        TimeProvider time = _runtime.Time;
+        long began = time.GetTimestamp();
+        using (_monitor.Hold())
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                bool tooSoon = time.GetElapsedTime(_attemptAt) < _options.Times.BackoffMin;
+                TimeSpan left = (_nudged && !tooSoon ? TimeSpan.Zero : wait) - time.GetElapsedTime(began);
+                if (_nudged && tooSoon)
+                {
+                    TimeSpan least = _options.Times.BackoffMin - time.GetElapsedTime(_attemptAt);
+                    if (least < left) left = least;
+                }
+                if (left <= TimeSpan.Zero) break;
+                Volatile.Write(ref _dueAt, time.GetTimestamp() + (long)(left.TotalSeconds * time.TimestampFrequency));
+                _monitor.Wait(left);
+            }
+            Volatile.Write(ref _dueAt, 0);
+            _nudged = false;
+        }
+    }
+
+    // ------------------------------------------------------------------ one session
+
+    /// <summary>Streams until something breaks; returns what is missing on this side, if that is it.</summary>
+    string? TurnStream()
+    {
+        if (_host.Volumes.Find(_options.Volume) is not { } volume)
+            return $"the file system '{_options.Volume}' is not mounted";
+        if (_host.Pfs.Find(volume, _options.Pfs) is not { } pfsId)
+            return $"there is no PFS '{_options.Pfs}' in '{_options.Volume}'";
+        var source = new MeteredSource(_runtime.Source(volume, pfsId), _counter);
+        Errno read = source.ReadPfs(out PseudofsData pfs);
+        if (read.IsError) return $"the PFS '{_options.Place}' cannot be read: {read}";
+        if (_meter.Status.Phase == MirrorPhase.NoSource)
+            _meter.Change(s => s with { Phase = MirrorPhase.Connecting, Problem = null });
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, volume.Gone);
+        using PeerLink link = Dial(pfs.SharedUuid, gone.Token);
+        try
+        {
+            Stream(link, source, gone.Token);
+            return null;
+        }
+        catch (Exception) when (volume.Gone.IsCancellationRequested)
+        {
+            return $"the file system '{_options.Volume}' has gone";
+        }
+    }
+
+    PeerLink Dial(Guid shared, CancellationToken stop)
+    {
+        PeerHello hello = _hello with { SharedUuid = shared };
+        try
+        {
+            return PeerLink.Call(_host.Dialer, _options.Peer, hello, _runtime.Time, stop, out _);
+        }
+        catch (Exception e) when (e is not PeerRefusedException && e is IOException or InvalidDataException)
+        {
+            throw new MirrorUnreachableException(e.Message, e);
+        }
+    }
+
+    void Stream(PeerLink link, MeteredSource source, CancellationToken stop)
+    {
+        int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
+        var session = new SenderSession(_meter, _counter, _runtime.Time, source.BytesMax);
+        using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience, session.Beat,
+            session.Heard, session.Look);
+        session.Conduit = conduit;
+        session.Acknowledged = () =>
+        {
+            _failures = 0;
+            if (_stalls < StallsToTell) _meter.Change(static s => s with { Problem = null });
+            _stalls = 0;
+        };
+        Volatile.Write(ref _conduit, conduit);
+        try
+        {
+            conduit.Start("mirror-" + _options.Name);
+            using CancellationTokenRegistration ending = stop.Register(() => conduit.Break("the stream ends here"));
+            StreamRun(conduit, session, source, stop);
+        }
+        finally
+        {
+            Volatile.Write(ref _conduit, null);
+            if (conduit.IsStalled) _stalls++;
+            _meter.Change(static s => s with { Reconnects = s.Reconnects + 1 });
+        }
+    }
+
+    void StreamRun(MirrorConduit conduit, SenderSession session, MeteredSource source, CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop, conduit.Closed);
+        TimeProvider time = _runtime.Time;
+        IByteChannel channel = _options.Bandwidth > 0
+            ? new PacedChannel(conduit, new BandwidthLimiter(_options.Bandwidth, time), time, ended.Token) : conduit;
+        var options = new MirrorSourceOptions
+        {
+            TwoWay = true, Stream = true, Delay = _options.Times.BatchDelay,
+            // No prescan: a restart point inside a load is the resume hint's business, not that of smaller batches.
+            ChunkBytes = 0,
+        };
+        try
+        {
+            new MirrorSourceSession(channel, source, options, time, session).Run(ended.Token);
+        }
+        catch (MirrorRefusedException e)
+        {
+            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence(e.Message), Refused = true });
+            throw;
+        }
+        catch (Exception e) when (conduit.Reason is { } reason && e is IOException or MirrorStreamException)
+        {
+            if (conduit.IsRefused) throw new MirrorRefusedException(null, reason);
+            if (conduit.IsStalled && _stalls + 1 >= StallsToTell)
+                reason = FormattableString.Invariant($"{reason}, for the {_stalls + 1}th time");
+            throw new IOException(reason, e);
+        }
+        catch (HammerMediumException e)
+        {
+            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence($"{_host.Box} cannot read: {e.Message}") });
+            throw;
+        }
+    }
+}
+
+/// <summary>The other box does not answer.</summary>
+sealed class MirrorUnreachableException(string message, Exception cause) : IOException(message, cause);

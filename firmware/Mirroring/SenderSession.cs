@@ -1,0 +1,115 @@
+using System;
+using NasCore.Mirror;
+using NasCore.Primitives;
+using NasFirmware.Status;
+
+namespace NasFirmware.Mirroring;
+
+/// <summary>
+/// What a source's session tells, turned into the mirror's numbers; those go to the board and, with each beat, to the
+/// other box.
+/// </summary>
+sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider time, long loadBytesMax)
+    : MirrorWatcher
+{
+    /// <summary>Records between two looks at the counters.</summary>
+    const int LookEvery = 64;
+
+    long _noted, _sent;
+    int _records;
+    long _behindSince = time.GetTimestamp();
+    bool _behind = true;
+    MirrorRange _range;
+
+    /// <summary>The connection, once there is one.</summary>
+    internal MirrorConduit? Conduit { get; set; }
+    /// <summary>A batch was acknowledged, or found empty.</summary>
+    internal Action? Acknowledged { get; set; }
+
+    public override void ScanBegins(MirrorRange range)
+    {
+        _range = range;
+        if (!_behind) SetBehind(true);
+        bool load = range.Begin <= 1;
+        meter.Change(s => s with
+        {
+            Phase = load ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
+        });
+        Conduit?.BeatSoon();
+    }
+
+    public override void Progress(long objId, long bytes)
+    {
+        _sent = bytes;
+        if (++_records % LookEvery == 0) Note();
+    }
+
+    void Note()
+    {
+        meter.Moved(_sent - _noted);
+        _noted = _sent;
+    }
+
+    public override void BatchEnded(in MirrorBatch batch)
+    {
+        Note();
+        if (batch.End == MirrorBatchEnd.Broken) return;
+        MirrorRange range = batch.Range;
+        counter.Acknowledged();
+        meter.Change(s => s with
+        {
+            MasterTid = Tid.Format(range.End), SlaveTid = Tid.Format(range.End),
+            BytesSent = counter.Sent, BytesResent = counter.Resent, Progress = null, SecondsLeft = null,
+            BytesBehind = 0,
+        });
+        Acknowledged?.Invoke();
+    }
+
+    public override void Waiting()
+    {
+        SetBehind(false);
+        meter.Change(static s => s with { Phase = MirrorPhase.InStep, LagSeconds = 0, BytesBehind = 0 });
+        Conduit?.BeatSoon();
+    }
+
+    void SetBehind(bool behind)
+    {
+        _behind = behind;
+        _behindSince = time.GetTimestamp();
+        Conduit?.SetBehind(behind);
+    }
+
+    /// <summary>The clock's look: the numbers of this moment.</summary>
+    internal void Look() => meter.Change(s =>
+    {
+        s = s with
+        {
+            BytesSent = counter.Sent, BytesResent = counter.Resent,
+            LagSeconds = _behind ? time.GetElapsedTime(_behindSince).TotalSeconds : 0,
+        };
+        if (s.Phase != MirrorPhase.FirstLoad) return s;
+        // Without a prescan nobody knows; what the volume holds is the most that there can be.
+        double done = Math.Clamp((double)(counter.Sent - counter.Resent) / Math.Max(1, loadBytesMax), 0, 0.999);
+        double rest = loadBytesMax * (1 - done);
+        return s with
+        {
+            Progress = Math.Round(done, 3), BytesBehind = (long)rest,
+            SecondsLeft = s.BytesPerSecond > 0 ? Math.Round(rest / s.BytesPerSecond) : null,
+        };
+    });
+
+    internal PeerEvent Beat()
+    {
+        MirrorStatus s = meter.Status;
+        return new PeerEvent
+        {
+            Kind = PeerEventKind.Beat, Lag = s.LagSeconds, BytesLeft = s.BytesBehind, Progress = s.Progress,
+            SecondsLeft = s.SecondsLeft, Tid = s.MasterTid,
+        };
+    }
+
+    internal void Heard(PeerEvent e)
+    {
+        if (e.Tid is { } tid) meter.Change(s => s with { SlaveTid = tid });
+    }
+}

@@ -1,0 +1,187 @@
+using System;
+using System.Linq;
+using System.Threading;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+using NasFirmware.Mirroring;
+using NasFirmware.Status;
+using Xunit;
+
+namespace NasFirmware.Tests.Mirror;
+
+/// <summary>
+/// The loops of two boxes in one process, on real threads and a connection in memory. The simulation (campaigns
+/// sim-*) drives the same code through everything that can happen; here each situation has its name.
+/// </summary>
+public sealed class MirrorLoopTests
+{
+    [Fact]
+    public void Slave_is_made_at_first_contact_and_follows()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 300_000);
+        pair.Start();
+        pair.UntilInStep(tid);
+        Assert.True(pair.B.Fs.TryGetPfs(1, out PseudofsData pfs));
+        Assert.Equal((true, LoopPair.Shared), (pfs.IsSlave, pfs.SharedUuid));
+        Assert.Equal(300_000, pair.SlaveSize("a"));
+        tid = pair.Write("b", 1000);
+        MirrorStatus status = pair.UntilInStep(tid);
+        Assert.Equal(1000, pair.SlaveSize("b"));
+        Assert.Equal((0, 0, null), (status.Reconnects, status.BytesResent, status.Problem));
+        MirrorStatus taken = pair.B.Until(false, s => s.Phase == MirrorPhase.InStep && s.LagSeconds == 0);
+        Assert.Equal(Tid.Format(tid), taken.SlaveTid);
+    }
+
+    [Fact]
+    public void Cut_connection_comes_back_by_itself()
+    {
+        using var pair = new LoopPair();
+        pair.UntilInStepAfterStart("a");
+        pair.A.Connections[0].A.Dispose();
+        ulong tid = pair.Write("b", 100_000);
+        MirrorStatus status = pair.UntilInStep(tid);
+        Assert.True(status.Reconnects >= 1);
+        Assert.Equal(100_000, pair.SlaveSize("b"));
+    }
+
+    [Fact]
+    public void Half_open_connection_is_found_and_replaced()
+    {
+        using var pair = new LoopPair();
+        pair.UntilInStepAfterStart("a");
+        pair.A.Connections[0].IsHalfOpen = true;
+        ulong tid = pair.Write("b", 100_000);
+        pair.UntilInStep(tid);
+        Assert.Contains(pair.A.Lines.ToArray(),
+            l => l.Contains("nas2 has not been heard for", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Newer_connection_takes_the_place_of_one_that_the_target_believes_alive()
+    {
+        using var pair = new LoopPair
+        {
+            Receive = new MirrorReceiveOptions
+            {
+                Name = "family", Peer = "nas1", Volume = "data", Pfs = "family",
+                Times = LoopPair.Times with { Silence = TimeSpan.FromHours(1) },
+            },
+        };
+        pair.UntilInStepAfterStart("a");
+        pair.A.Connections[0].IsHalfOpen = true;
+        ulong tid = pair.Write("b", 1000);
+        pair.UntilInStep(tid);
+        Assert.Contains(pair.B.Lines.ToArray(),
+            l => l.Contains("a newer connection of nas1 has taken its place", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Peer_without_a_grant_is_refused_with_a_sentence_and_taken_once_it_has_one()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        pair.B.Service!.Start();
+        pair.B.Service!.Apply([], [pair.Receive with { Peer = "nas9" }]);
+        pair.Start();
+        MirrorStatus status = pair.A.Until(true, s => s.Phase == MirrorPhase.Refused);
+        Assert.Equal("nas2 takes no mirror 'family' from nas1: its config.toml has no such [mirrors] section",
+            status.Problem);
+        pair.B.Service.Apply([], [pair.Receive]);
+        pair.UntilInStep(tid);
+    }
+
+    [Fact]
+    public void Unrelated_slave_is_refused_with_both_uuids()
+    {
+        using var pair = new LoopPair();
+        pair.B.Make("family", slave: true, new Guid("bbbbbbbb-0000-1111-2222-333333333333"));
+        pair.Start();
+        MirrorStatus status = pair.A.Until(true, s => s.Phase == MirrorPhase.Refused);
+        Assert.Contains("the shared UUIDs differ", status.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Volume_that_goes_and_returns_needs_nobody()
+    {
+        using var pair = new LoopPair();
+        pair.UntilInStepAfterStart("a");
+        pair.B.Unmount();
+        ulong tid = pair.Write("b", 1000);
+        pair.A.Until(true, s => s.Problem is { } p && p.Contains("'data' is not mounted", StringComparison.Ordinal));
+        pair.B.Mount();
+        pair.UntilInStep(tid);
+        pair.A.Unmount();
+        pair.A.Until(true, s => s.Phase == MirrorPhase.NoSource);
+        pair.A.Mount();
+        pair.UntilInStep(pair.Write("c", 1000));
+        Assert.Equal(1000, pair.SlaveSize("c"));
+    }
+
+    [Fact]
+    public void Peer_that_cannot_be_reached_is_called_again_when_it_appears()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        pair.A.Other = null;
+        pair.Start();
+        pair.A.Until(true, s => s.Phase == MirrorPhase.Unreachable && s.Problem == "nas2 cannot be reached");
+        pair.A.Other = pair.B;
+        pair.A.Service!.Nudge("nas2");
+        pair.UntilInStep(tid);
+    }
+
+    [Fact]
+    public void Stop_ends_every_loop_and_leaves_the_board_empty()
+    {
+        using var pair = new LoopPair();
+        pair.UntilInStepAfterStart("a");
+        Assert.True(pair.A.Service!.IsTurning && pair.B.Service!.IsTurning);
+        pair.A.Service.Stop();
+        pair.B.Service!.Stop();
+        Assert.Empty(pair.A.Board.Snapshot("", "").Mirrors);
+        Assert.Empty(pair.B.Board.Snapshot("", "").Mirrors);
+    }
+
+    [Fact]
+    public void Reload_without_the_section_ends_the_connection_at_work()
+    {
+        using var pair = new LoopPair();
+        pair.UntilInStepAfterStart("a");
+        pair.B.Service!.Apply([], []);
+        pair.A.Until(true, s => s.Phase == MirrorPhase.Refused);
+        Assert.Empty(pair.B.Board.Snapshot("", "").Mirrors);
+    }
+
+    [Fact]
+    public void Lying_target_cannot_stop_the_loop()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        // The first connections are answered by somebody who talks nonsense after the handshake.
+        int calls = 0;
+        pair.A.Answer = stream =>
+        {
+            if (++calls > 3) return false;
+            var frames = new NasFirmware.Control.MirrorFrames(stream);
+            frames.Write(NasFirmware.Control.FrameKind.Welcome, """{"version":1}"""u8);
+            if (calls == 1) frames.Write(NasFirmware.Control.FrameKind.Data, new byte[500]);
+            else if (calls == 2) frames.Write(NasFirmware.Control.FrameKind.Event, """{"kind":"beat","lag":-1}"""u8);
+            else stream.Write([0xFF, 0xFF, 0xFF, 0xFF]);
+            return true;
+        };
+        pair.Start();
+        pair.UntilInStep(tid);
+        Assert.Equal(4, Volatile.Read(ref calls));
+    }
+}
+
+static class LoopPairExtensions
+{
+    internal static void UntilInStepAfterStart(this LoopPair pair, string name)
+    {
+        ulong tid = pair.Write(name, 1000);
+        pair.Start();
+        pair.UntilInStep(tid);
+    }
+}
