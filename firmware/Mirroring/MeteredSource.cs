@@ -60,6 +60,12 @@ sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSo
         return new MeteredScan(inner.Scan(range), counter);
     }
 
+    public IMirrorScan Scan(MirrorRange range, in BaseElm from)
+    {
+        counter.Begin(range.Begin);
+        return new MeteredScan(inner.Scan(range, in from), counter);
+    }
+
     sealed class MeteredScan(IMirrorScan inner, SentCounter counter) : IMirrorScan
     {
         public MirrorItemKind Kind => inner.Kind;

@@ -236,7 +236,8 @@ sealed class MirrorSender : IDisposable
     void Stream(PeerLink link, MeteredSource source, CancellationToken stop)
     {
         int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
-        var session = new SenderSession(_meter, _counter, _runtime.Time, source.BytesMax);
+        var session = new SenderSession(_meter, _counter, _runtime.Time, source.BytesMax,
+            line => _host.Log($"mirror {_options.Name} to {_options.Peer} cannot go on where it broke: {line}"));
         using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience, session.Beat,
             session.Heard, session.Look);
         session.Conduit = conduit;

@@ -1,5 +1,6 @@
 using System;
 using NasCore.Mirror;
+using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasFirmware.Status;
 
@@ -9,7 +10,8 @@ namespace NasFirmware.Mirroring;
 /// What a source's session tells, turned into the mirror's numbers; those go to the board and, with each beat, to the
 /// other box.
 /// </summary>
-sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider time, long loadBytesMax)
+sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider time, long loadBytesMax,
+    Action<string> log)
     : MirrorWatcher
 {
     /// <summary>Records between two looks at the counters.</summary>
@@ -64,6 +66,11 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
         });
         Acknowledged?.Invoke();
     }
+
+    public override void Resumed(MirrorRange range, BaseElm key) =>
+        meter.Change(static s => s with { Resumes = s.Resumes + 1 });
+
+    public override void ResumeRefused(string reason) => log(reason);
 
     public override void Waiting()
     {
