@@ -35,7 +35,7 @@ sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus firs
         lock (_show)
         {
             _removed = true;
-            board.RemoveMirror(first.Name, first.IsSource);
+            board.RemoveMirror(_status.Name, _status.IsSource);
         }
     }
 

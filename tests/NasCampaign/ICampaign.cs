@@ -55,6 +55,10 @@ public static class Campaigns
         new Exerciser.FileExerciser(),
         new Exerciser.MountExerciser(),
         new Exerciser.MetadataStorm(),
+        new Simulation.MirrorSimulation(Simulation.SimShape.Pair),
+        new Simulation.MirrorSimulation(Simulation.SimShape.Both),
+        new Simulation.MirrorSimulation(Simulation.SimShape.Chain),
+        new Simulation.MirrorSimulation(Simulation.SimShape.Fan),
         new Fuzz.FuzzVolumes(), new Fuzz.FuzzFifo(), new Fuzz.FuzzMirror(), new Fuzz.FuzzRequests(),
         new Fuzz.FuzzMtree(), new Fuzz.FuzzControl(),
     ];

@@ -63,6 +63,13 @@ public sealed class PacedChannel(IByteChannel inner, BandwidthLimiter limiter, T
     }
 }
 
+/// <summary>A clock that waits by itself: a simulation's, in which waiting lets others run.</summary>
+public interface IWaitingTime
+{
+    /// <summary>Waits for the span, or until stopped.</summary>
+    void Wait(TimeSpan span, CancellationToken stop);
+}
+
 /// <summary>Waiting on an injected clock.</summary>
 public static class MirrorTimer
 {
@@ -70,6 +77,11 @@ public static class MirrorTimer
     public static void Wait(TimeProvider time, TimeSpan span, CancellationToken stop)
     {
         if (span <= TimeSpan.Zero || stop.IsCancellationRequested) return;
+        if (time is IWaitingTime waiting)
+        {
+            waiting.Wait(span, stop);
+            return;
+        }
         using var passed = new ManualResetEventSlim();
         using ITimer timer = time.CreateTimer(static e => ((ManualResetEventSlim)e!).Set(), passed, span,
             Timeout.InfiniteTimeSpan);

@@ -12,10 +12,10 @@ namespace NasCampaign.Simulation;
 // One thread at a time
 //
 // Every actor of a simulation is a real thread, so that the code under test is the real one, blocking calls and all.
-// But only the one that holds the baton runs. Whatever may block gives the baton back (Block) together with a condition
-// and a time; the next holder is drawn by the seed among those whose condition holds or whose time has come. When there
-// is none, the clock jumps to the next time. When there is no such time either, all wait for each other: a finding, with
-// the table of who waits for what.
+// But only the one that holds the baton runs. Whatever may block gives the baton back (Block) together with a
+// condition and a time; the next holder is drawn by the seed among those whose condition holds or whose time has
+// come. When there is none, the clock jumps to the next time. When there is no such time either, all wait for each
+// other: a finding, with the table of who waits for what.
 //
 // Conditions are only looked at by the thread that gives the baton away, so nothing here needs a lock. Everything that
 // happens goes into a digest: the same seed must give the same one.
@@ -274,7 +274,8 @@ sealed class SimScheduler
     string Describe()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"  at {TimeSpan.FromTicks(Now)}, step {Steps}; who waits for what:\n");
+        text.Append(CultureInfo.InvariantCulture, $"  at {TimeSpan.FromTicks(Now)}, step {Steps}; ");
+        text.Append("who waits for what:\n");
         foreach (Actor actor in _actors)
         {
             string until = actor.WakeAt == Never ? "" : $" until {TimeSpan.FromTicks(actor.WakeAt)}";

@@ -1,0 +1,264 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using System.Text;
+using NasCampaign.PowerCut;
+using NasCore;
+using NasCore.Ondisk;
+using NasCore.Primitives;
+using NasFirmware.Mirroring;
+using NasFirmware.Status;
+using NasTesting.Model;
+
+namespace NasCampaign.Simulation;
+
+/// <summary>A mirror of the simulation: from whom to whom, by the path that both sides use.</summary>
+sealed record SimMirror(string Name, string From, string To, string Path);
+
+/// <summary>
+/// Boxes, network and mirrors of one run, what is done on the masters, and what must hold at each recovery and in the
+/// end: all sides converge by themselves, the trees at the slave's TID are equal, check finds nothing.
+/// </summary>
+sealed class SimWorld
+{
+    static readonly Caller s_root = new(0, 0, 0);
+
+    readonly Dictionary<string, SimBox> _boxes = new(StringComparer.Ordinal);
+    readonly List<SimMirror> _mirrors = [];
+    readonly List<string> _masters = [];
+    readonly CampaignContext _context;
+
+    internal SimWorld(CampaignContext context, IEnumerable<string> boxes)
+    {
+        _context = context;
+        Scheduler = new SimScheduler(context.Random);
+        Network = new SimNetwork(Scheduler);
+        foreach (string name in boxes)
+            _boxes[name] = new SimBox(Scheduler, Network, name, _boxes) { Recovered = CheckRecovered };
+    }
+
+    internal SimScheduler Scheduler { get; }
+    internal SimNetwork Network { get; }
+    internal Random Random => _context.Random;
+    internal IReadOnlyCollection<SimBox> Boxes => _boxes.Values;
+    internal IReadOnlyList<SimMirror> Mirrors => _mirrors;
+    internal SimBox Box(string name) => _boxes[name];
+    /// <summary>Writers rest: the faults are over.</summary>
+    internal bool IsCalm { get; set; }
+    /// <summary>Longest pause of the writers.</summary>
+    internal TimeSpan WriterPause { get; set; } = TimeSpan.FromSeconds(4);
+
+    internal MirrorTimes Times { get; init; } = new()
+    {
+        StatusEvery = TimeSpan.FromSeconds(5), RefusedRetry = TimeSpan.FromMinutes(1),
+    };
+
+    /// <summary>Adds a mirror; the first one of a path starts at its master.</summary>
+    internal void Mirror(string from, string to, string path, long bandwidth = 0)
+    {
+        var mirror = new SimMirror(path + "-" + to, from, to, path);
+        if (!_mirrors.Any(m => m.Path == path)) _masters.Add(from + ":" + path);
+        _mirrors.Add(mirror);
+        _boxes[from].Sends.Add(new MirrorSendOptions
+        {
+            Name = mirror.Name, Peer = to, Volume = SimBox.Volume, Pfs = path, Times = Times, Bandwidth = bandwidth,
+        });
+        _boxes[to].Receives.Add(new MirrorReceiveOptions
+        {
+            Name = mirror.Name, Peer = from, Volume = SimBox.Volume, Pfs = path, Times = Times,
+        });
+    }
+
+    /// <summary>Boots all boxes, makes the masters, with some work on them.</summary>
+    internal void Begin(int operations, int bytesMax)
+    {
+        foreach (SimBox box in Boxes) box.Boot();
+        foreach (string master in _masters)
+        {
+            string[] parts = master.Split(':');
+            SimBox box = _boxes[parts[0]];
+            box.MakePfs(box.Fs!, slave: false, SimBox.SharedOf(parts[1]));
+            Work(box.Fs!, PfsId(box, parts[1]), operations, bytesMax);
+            Must(box.Fs!.SyncAndWait(), "sync");
+        }
+    }
+
+    int PfsId(SimBox box, string path) => box.Find(box.Find(SimBox.Volume)!, path) ?? throw new CampaignFinding(
+        "a PFS is gone", $"{box.Name}:{path}", "");
+
+    /// <summary>Lets owners work on the masters until it is calm.</summary>
+    internal void StartWriters(int bytesMax)
+    {
+        foreach (IGrouping<string, string> group in _masters.GroupBy(m => m.Split(':')[0]))
+        {
+            string[] paths = [.. group.Select(m => m.Split(':')[1])];
+            SimBox box = _boxes[group.Key];
+            box.Writer = b => Write(b, paths, bytesMax);
+            Scheduler.Start("writer", box.Process, () => box.Writer(box));
+        }
+    }
+
+    void Write(SimBox box, string[] paths, int bytesMax)
+    {
+        HammerFs fs = box.Fs!;
+        while (!IsCalm)
+        {
+            Scheduler.Sleep(WriterPause * Random.NextDouble(), "the owner");
+            if (IsCalm || box.Fs != fs) return;
+            Work(fs, PfsId(box, paths[Random.Next(paths.Length)]), 1 + Random.Next(6), bytesMax);
+            if (Random.Next(4) == 0) Must(fs.SyncAndWait(), "sync");
+        }
+    }
+
+    void Work(HammerFs fs, int pfsId, int operations, int bytesMax)
+    {
+        var dir = new Vnode(pfsId, Tid.Max, HammerConst.RootObjId);
+        for (int i = 0; i < operations; i++)
+        {
+            byte[] name = NewName(), other = NewName();
+            switch (Random.Next(9))
+            {
+                case 0: Repeat(fs, () => fs.Unlink(dir, name)); break;
+                case 1: Repeat(fs, () => fs.Rename(dir, name, dir, other, RenameKind.Replace)); break;
+                case 2: Repeat(fs, () => fs.Symlink(dir, name, other, s_root, out _, out _)); break;
+                default: WriteFile(fs, dir, name, bytesMax); break;
+            }
+            _context.Count("operations");
+        }
+    }
+
+    byte[] NewName() => Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"n{Random.Next(40)}"));
+
+    void WriteFile(HammerFs fs, Vnode dir, byte[] name, int bytesMax)
+    {
+        if (fs.Lookup(dir, name, out Vnode file, out FileAttr attr).IsError)
+        {
+            Repeat(fs, () => fs.Create(dir, name, ObjType.RegFile, 0x1A4, 0, 0, s_root, out file, out _));
+        }
+        else if (attr.Type != ObjType.RegFile)
+        {
+            return;
+        }
+        int length = Random.Next(3) == 0 ? Random.Next(bytesMax) : Random.Next(3000);
+        byte[] content = OpsContent.Bytes(false, (ulong)Random.Next(1 << 20), 0, length);
+        long offset = Random.Next(20_000);
+        int done = 0;
+        Repeat(fs, () => ModelDriver.Write(fs, file, offset, content, ref done));
+    }
+
+    static void Repeat(HammerFs fs, Func<Errno> operation)
+    {
+        while (operation() == Errno.NeedFlush) fs.Core.FlushOnce();
+    }
+
+    internal static void Must(Errno e, string what)
+    {
+        if (e.IsError) throw new CampaignFinding("an operation fails", what, $"{e}");
+    }
+
+    // ------------------------------------------------------------------ what must hold
+
+    /// <summary>After a crash: what a slave shows is what its source shows, or showed, at that TID.</summary>
+    void CheckRecovered(SimBox box)
+    {
+        _context.Count("recoveries");
+        foreach (SimMirror mirror in _mirrors)
+        {
+            if (mirror.From != box.Name && mirror.To != box.Name) continue;
+            if (_boxes[mirror.From].Fs is { } from && _boxes[mirror.To].Fs is { } to)
+                CheckEqual(mirror, from, to, $"recovery of {box.Name}");
+        }
+    }
+
+    /// <summary>Compares the two sides at the slave's TID; true if that is the newest of the source.</summary>
+    internal bool CheckEqual(SimMirror mirror, HammerFs from, HammerFs to, string when)
+    {
+        int source = PfsIdOf(from, mirror.Path), target = PfsIdOf(to, mirror.Path);
+        if (source == 0 || target == 0 || !to.TryGetPfs(target, out PseudofsData pfs)) return false;
+        Must(from.MirrorSource(source).ReadPfs(out PseudofsData has), "the source");
+        ulong end = pfs.SyncEndTid;
+        if (end > has.SyncEndTid)
+            throw new CampaignFinding("the slave has what its source could lose", $"{mirror}; {when}",
+                $"slave {Tid.Format(end)}, source {Tid.Format(has.SyncEndTid)}");
+        if (end <= 1) return false;
+        TreeState wanted = TreeState.Capture(from, end, source), found = TreeState.Capture(to, end, target);
+        if (!wanted.Equals(found))
+            throw new CampaignFinding($"the sides differ at {Tid.Format(end)}", $"{mirror}; {when}",
+                TreeState.Differences(wanted, found));
+        _context.Count("comparisons");
+        return true;
+    }
+
+    static int PfsIdOf(HammerFs fs, string path)
+    {
+        for (int id = 1; id < 10; id++)
+            if (fs.TryGetPfs(id, out PseudofsData pfs) && pfs.SharedUuid == SimBox.SharedOf(path)) return id;
+        return 0;
+    }
+
+    /// <summary>All faults are over: everything is plugged in and runs.</summary>
+    internal void Heal()
+    {
+        IsCalm = true;
+        Network.CutNext = null;
+        foreach (SimBox a in Boxes)
+            foreach (SimBox b in Boxes) Network.Plug(a.Name, b.Name);
+        foreach (SimBox box in Boxes)
+        {
+            box.Process.StepsLeft = -1;
+            if (!box.IsUp) box.Boot();
+            else if (!box.HasDisk) box.Plug();
+        }
+    }
+
+    /// <summary>Everything is where it belongs, and both sides of each mirror say so.</summary>
+    bool IsConverged()
+    {
+        foreach (SimMirror mirror in _mirrors)
+        {
+            SimBox from = _boxes[mirror.From], to = _boxes[mirror.To];
+            int source = PfsIdOf(from.Fs!, mirror.Path), target = PfsIdOf(to.Fs!, mirror.Path);
+            if (source == 0 || target == 0) return false;
+            if (from.StatusOf(mirror.Name, true)?.Phase != MirrorPhase.InStep) return false;
+            from.Fs!.MirrorSource(source).ReadPfs(out PseudofsData has);
+            to.Fs!.TryGetPfs(target, out PseudofsData is_);
+            // The safe TID of a master may move without anything that a mirror would carry.
+            TreeState wanted = TreeState.Capture(from.Fs, has.SyncEndTid, source);
+            TreeState found = TreeState.Capture(to.Fs, is_.SyncEndTid, target);
+            if (!wanted.Equals(found)) return false;
+        }
+        return true;
+    }
+
+    internal void Converge()
+    {
+        Heal();
+        long begun = Scheduler.Now;
+        for (int i = 0; i < 60; i++)
+        {
+            Scheduler.Sleep(TimeSpan.FromSeconds(10), "convergence");
+            if (IsConverged()) break;
+            if (i == 59)
+                throw new CampaignFinding("the sides do not converge by themselves", $"after {i * 10} seconds", Show());
+        }
+        _context.Count("seconds to converge", (long)TimeSpan.FromTicks(Scheduler.Now - begun).TotalSeconds);
+        foreach (SimMirror mirror in _mirrors)
+            CheckEqual(mirror, _boxes[mirror.From].Fs!, _boxes[mirror.To].Fs!, "end");
+    }
+
+    internal string Show() => string.Join("\n  ", Boxes.SelectMany(b => b.Board.Snapshot(b.Name, "").Mirrors
+        .Select(m => $"{b.Name} {m}")));
+
+    /// <summary>After the run, outside of the scheduler.</summary>
+    internal void CheckSound()
+    {
+        foreach (SimBox box in Boxes)
+            CrashTrial.AssertSound(box.Unmount(), new CrashVolume(), box.Name, slaves: true);
+    }
+
+    internal void Release()
+    {
+        foreach (SimBox box in Boxes) box.Release();
+    }
+}
