@@ -258,7 +258,10 @@ sealed class MirrorSender : IDisposable
         {
             Volatile.Write(ref _conduit, null);
             if (conduit.IsStalled) _stalls++;
-            _meter.Change(static s => s with { Reconnects = s.Reconnects + 1 });
+            _meter.Change(s => s with
+            {
+                Reconnects = s.Reconnects + 1, BytesSent = _counter.Sent, BytesResent = _counter.Resent,
+            });
         }
     }
 

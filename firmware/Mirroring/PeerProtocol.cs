@@ -6,7 +6,7 @@ using System.Threading;
 
 namespace NasFirmware.Mirroring;
 
-// The protocol between two boxes (docs/MIRRORING.md 8)
+// The protocol between two boxes (docs/MIRRORING.md 9)
 //
 // TLS has settled who speaks. The side that dialled says Hello: versions, what the connection is for, which mirror. The
 // other one says Welcome with the version to be spoken, or refuses with a sentence, and closes. What follows is the

@@ -55,6 +55,7 @@ public static class Campaigns
         new Exerciser.FileExerciser(),
         new Exerciser.MountExerciser(),
         new Exerciser.MetadataStorm(),
+        new Simulation.FirstLoadSimulation(),
         new Simulation.MirrorSimulation(Simulation.SimShape.Pair),
         new Simulation.MirrorSimulation(Simulation.SimShape.Both),
         new Simulation.MirrorSimulation(Simulation.SimShape.Chain),

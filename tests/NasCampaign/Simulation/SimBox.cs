@@ -34,6 +34,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
     PeerProtocol? _protocol;
     SimTime? _fsTime;
     TimeSpan _wallShift;
+    long _arrivedAtGroup;
     int _lives;
 
     internal SimBox(SimScheduler scheduler, SimNetwork network, string name, IReadOnlyDictionary<string, SimBox> boxes)
@@ -53,6 +54,9 @@ sealed class SimBox : IVolumes, IMirrorPfs
     internal StatusBoard Board { get; private set; } = new();
     internal List<MirrorSendOptions> Sends { get; } = [];
     internal List<MirrorReceiveOptions> Receives { get; } = [];
+    long Arrived => _network.Arrived.GetValueOrDefault(Name);
+    /// <summary>Bytes that had arrived since the last durable group at each loss of the disk's cache.</summary>
+    internal long LostBytes { get; private set; }
     /// <summary>Flush groups that became durable, and other moves of PFSs, so far.</summary>
     internal long Groups { get; private set; }
     internal TimeSpan FlushInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -101,7 +105,11 @@ sealed class SimBox : IVolumes, IMirrorPfs
         _fsTime = new SimTime(_scheduler, Process) { WallShift = _wallShift };
         HammerFs fs = s_volume.Mount(_disk, _fsTime);
         _all.Add(fs);
-        fs.Core.GroupDurable += _ => Groups++;
+        fs.Core.GroupDurable += _ =>
+        {
+            Groups++;
+            _arrivedAtGroup = Arrived;
+        };
         _gone = new CancellationTokenSource();
         _handle = new VolumeHandle(Volume, fs, _gone.Token);
         Groups++;
@@ -129,6 +137,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
     internal void Pull()
     {
         _scheduler.Note($"{Name} loses its disk");
+        LostBytes += Arrived - _arrivedAtGroup;
         _handle = null;
         _image = _disk!.Cut(_scheduler.Random);
         _disk = null;
@@ -144,6 +153,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
         _scheduler.Note($"{Name} dies");
         if (_disk is not null) _image = power ? _disk.Cut(_scheduler.Random) : _disk.Keep();
         _disk = null;
+        LostBytes += Arrived - _arrivedAtGroup;
         _handle = null;
         Process.IsDead = true;
         _network.BoxGone(Name, power);

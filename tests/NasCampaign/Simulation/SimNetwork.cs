@@ -31,6 +31,8 @@ sealed class SimNetwork(SimScheduler scheduler)
     internal CutKindOfLink CutAs { get; set; }
     internal long Cuts { get; set; }
     internal long Connections { get; private set; }
+    /// <summary>Bytes that each box has taken from its connections.</summary>
+    internal Dictionary<string, long> Arrived { get; } = new(StringComparer.Ordinal);
 
     bool IsDown(string a, string b) => Down.Contains((a, b)) || Down.Contains((b, a));
 
@@ -98,8 +100,8 @@ sealed class SimConnection
         _to = to;
         var there = new Half();
         var back = new Half();
-        Near = new End(this, there, back);
-        Far = new End(this, back, there);
+        Near = new End(this, from, there, back);
+        Far = new End(this, to, back, there);
     }
 
     internal Stream Near { get; }
@@ -127,7 +129,7 @@ sealed class SimConnection
         internal bool Ended;
     }
 
-    sealed class End(SimConnection connection, Half output, Half input) : Stream
+    sealed class End(SimConnection connection, string box, Half output, Half input) : Stream
     {
         internal bool IsDisposed { get; private set; }
         SimScheduler Scheduler => connection._network.Scheduler;
@@ -173,6 +175,8 @@ sealed class SimConnection
             piece.AsSpan(input.Done, n).CopyTo(destination);
             input.Done += n;
             input.Queued -= n;
+            Dictionary<string, long> arrived = connection._network.Arrived;
+            arrived[box] = arrived.GetValueOrDefault(box) + n;
             if (input.Done < piece.Length) return n;
             input.Pieces.Dequeue();
             input.Done = 0;

@@ -71,7 +71,10 @@ sealed class SimWorld
     }
 
     /// <summary>Boots all boxes, makes the masters, with some work on them.</summary>
-    internal void Begin(int operations, int bytesMax)
+    /// <param name="operations">On each master.</param>
+    /// <param name="bytesMax">Of one write.</param>
+    /// <param name="files">Files of about 75 KB on each master, beside.</param>
+    internal void Begin(int operations, int bytesMax, int files = 0)
     {
         foreach (SimBox box in Boxes) box.Boot();
         foreach (string master in _masters)
@@ -80,6 +83,7 @@ sealed class SimWorld
             SimBox box = _boxes[parts[0]];
             box.MakePfs(box.Fs!, slave: false, SimBox.SharedOf(parts[1]));
             Work(box.Fs!, PfsId(box, parts[1]), operations, bytesMax);
+            Fill(box.Fs!, PfsId(box, parts[1]), files);
             Must(box.Fs!.SyncAndWait(), "sync");
         }
     }
@@ -125,6 +129,20 @@ sealed class SimWorld
                 default: WriteFile(fs, dir, name, bytesMax); break;
             }
             _context.Count("operations");
+        }
+    }
+
+    void Fill(HammerFs fs, int pfsId, int files)
+    {
+        var dir = new Vnode(pfsId, Tid.Max, HammerConst.RootObjId);
+        for (int i = 0; i < files; i++)
+        {
+            byte[] name = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"load{i}"));
+            Vnode file = default;
+            Repeat(fs, () => fs.Create(dir, name, ObjType.RegFile, 0x1A4, 0, 0, s_root, out file, out _));
+            int done = 0;
+            byte[] content = OpsContent.Bytes(false, (ulong)i, 0, 1 + Random.Next(150_000));
+            Repeat(fs, () => ModelDriver.Write(fs, file, 0, content, ref done));
         }
     }
 
