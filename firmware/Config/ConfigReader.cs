@@ -228,6 +228,7 @@ sealed class ConfigReader
             Bandwidth = section.Bytes("bandwidth", 0, 4 * Kibi, 64 * Gibi, zero: true),
             LagLimit = section.Time("lag-limit", s_minute, s_second, 30 * s_day),
             Stall = section.Time("stall", s_minute, s_second, s_day),
+            Silence = section.Time("silence", 10 * s_second, s_second, 10 * s_minute),
             VerifyFull = section.Time("verify-full", 30 * s_day, s_hour, 3650 * s_day, zero: true),
             Keep = ReadKeepTable(section, standard),
         };

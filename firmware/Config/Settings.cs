@@ -138,6 +138,8 @@ sealed record MirrorStreamSettings
     public required TimeSpan LagLimit { get; init; }
     /// <summary>A stream that is behind and moves no byte for this long is restarted.</summary>
     public required TimeSpan Stall { get; init; }
+    /// <summary>A peer that says nothing for this long has gone, whatever the connection looks like.</summary>
+    public required TimeSpan Silence { get; init; }
     /// <summary>How often both sides are compared byte for byte; zero: never by itself.</summary>
     public required TimeSpan VerifyFull { get; init; }
     /// <summary>How long which versions are kept on the slave.</summary>

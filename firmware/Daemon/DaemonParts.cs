@@ -15,6 +15,8 @@ static class DaemonParts
     {
         var server = new DaemonServer(context, status, reload);
         var volumes = new VolumeService(context, new VolumeServiceOptions());
-        return [server, volumes];
+        var peers = new PeerPart(context);
+        var mirrors = new MirrorPart(context, peers, volumes);
+        return [server, volumes, mirrors, peers];
     }
 }

@@ -1,0 +1,164 @@
+# The second half of the demo: two boxes with a config.toml each, a cable between them, nobody who administers them.
+# Sourced by demo.sh, which brings say, die, row, since, rate, digest and the tree to copy.
+
+pair_images_bytes=16G
+first_load_rate=160mbit
+mirror_master= mirror_slave=
+
+pair_config() {
+    local box=$1 other=$2 listen=$3 address=$4
+    cat >"$scratch/pair/$box/config.toml" <<C
+[box]
+name = "$box"
+state = "$scratch/pair/$box/state"
+run = "$scratch/pair/$box/run"
+
+[listen]
+address = "$listen:7445"
+
+[volumes.photos-$box]
+images = ["$scratch/pair/$box/disk.img"]
+label = "$box"
+mount = "$scratch/pair/$box/mnt"
+flush = "5s"
+
+[peers.$other]
+address = "$address:7445"
+key = "$(cat "$scratch/pair/$other/key")"
+
+[mirrors.family]
+from = "left:photos-left/family"
+to = "right:photos-right/family"
+lag-limit = "10s"
+stall = "20s"
+
+[led]
+device = "demo:green:status"
+class = "$scratch/pair/$box/leds"
+C
+    "$program" config check "$scratch/pair/$box/config.toml" || die "the configuration of $box has mistakes"
+}
+
+pair_boxes() {
+    local box
+    pair_program=$program
+    mkdir -p "$scratch/pair"
+    pair_new "$scratch/pair"
+    for box in left right; do
+        truncate -s $pair_images_bytes "$scratch/pair/$box/disk.img"
+        "$program" newfs -f -L $box "$scratch/pair/$box/disk.img" >/dev/null
+        "$program" peer id --state "$scratch/pair/$box/state" | tail -n 1 >"$scratch/pair/$box/key"
+        mkdir -p "$scratch/pair/$box/leds/demo:green:status"
+    done
+    pair_config left right 10.93.0.1 10.93.0.2
+    pair_config right left 10.93.0.2 10.93.0.1
+    mirror_master=$scratch/pair/left/mnt/family mirror_slave=$scratch/pair/right/mnt/family
+}
+
+phase_is() { [ "$(box_status left '.mirrors[0].phase')" = "$1" ]; }
+phase_is_not() { ! phase_is "$1"; }
+progress_above() { awk -v p="$(box_status left '.mirrors[0].progress')" -v least="$1" 'BEGIN { exit !(p + 0 > least) }'; }
+
+# face EVENT STATE: the light and the panel's picture must say so within two seconds.
+face() {
+    local from
+    from=$(now)
+    pair_wait 10 "the light says $2 after: $1" light_is "$2"
+    "$program" panel --socket "$scratch/pair/left/run/daemon.sock" --png "$scratch/pair/panel-$2.png" >/dev/null
+    row "  light '$2'" "$(since "$from")" "" "" "after: $1"
+    awk -v s="$(since "$from")" 'BEGIN { exit !(s < 2.5) }' || die "the light took too long after: $1"
+}
+light_is() { [ "$(box_status left '.state')" = "$1" ]; }
+
+pair_fill() {
+    local from bytes
+    box_start left
+    pair_wait 30 "left has made its master PFS" test -d "$mirror_master/."
+    from=$(now)
+    mkdir "$mirror_master/tree"
+    cp -a "${pair_tree[@]}" "$mirror_master/tree/"
+    sync "$mirror_master"
+    bytes=$(du -sb "$mirror_master/tree" | cut -f 1)
+    row "left alone: copy in" "$(since "$from")" "$(rate "$bytes" "$(since "$from")")" "" "$((bytes / 1000000)) MB"
+}
+
+first_load_with_accidents() {
+    local from
+    pair_rate $first_load_rate
+    from=$(now)
+    box_start right
+    pair_wait 30 "the first load has begun" phase_is FirstLoad
+    pair_wait 60 "a fifth of it is there" progress_above 0.2
+    face "first load under way" "first load"
+    pair_cable_out
+    face "cable pulled" "peer unreachable"
+    pair_cable_in
+    pair_wait 60 "the load goes on after the cable" progress_above 0.4
+    box_stop right KILL || true
+    face "daemon of the other box killed" "peer unreachable"
+    box_start right
+    pair_wait 120 "both are in step" phase_is InStep
+    row "first load, cable pulled, daemon killed" "$(since "$from")" "" "" "at $first_load_rate"
+    row "  resumed at the exact key" "" "" "" "$(box_status left '.mirrors[0].resumes') times, \
+$(box_status left '.mirrors[0].bytesResent') bytes sent again of $(box_status left '.mirrors[0].bytesSent')"
+    [ "$(box_status left '.mirrors[0].resumes')" -ge 1 ] || die "the first load was not resumed"
+    pair_rate ""
+}
+
+pair_equal() {
+    local tid ours theirs
+    tid=$(readlink "$mirror_slave" | sed -n 's/^@@\(0x[0-9a-f]*\):.*/\1/p')
+    ours=$(digest "$mirror_master/@@$tid")
+    theirs=$(digest "$mirror_slave")
+    [ "$ours" = "$theirs" ] || die "the boxes differ at $tid: $ours and $theirs"
+    row "  archives equal on both boxes" "" "" "" "$tid sha256 ${ours:0:16}"
+}
+
+# How old is the oldest change that the other box has not got, ten times a second while somebody writes.
+lag_under_writer() {
+    local i
+    : >"$scratch/pair/lags"
+    for i in $(seq 60); do
+        head -c $((i * 40961)) /dev/urandom >"$mirror_master/tree/new$((i % 20))"
+        sync "$mirror_master/tree/new$((i % 20))"
+        box_status left '.mirrors[0].lagSeconds' >>"$scratch/pair/lags"
+        sleep 0.1
+    done
+    sort -n "$scratch/pair/lags" >"$scratch/pair/sorted"
+    row "lag while somebody writes" "" "" "" "median $(at_part 0.5) s, 99 % below $(at_part 0.99) s"
+    pair_wait 30 "both are in step again" phase_is InStep
+}
+at_part() { awk -v p="$1" '{ v[NR] = $1 } END { i = int(NR * p); printf "%.2f", v[i < 1 ? 1 : i] }' "$scratch/pair/sorted"; }
+
+pair_verify() {
+    local from form
+    for form in "" --full; do
+        from=$(now)
+        # shellcheck disable=SC2086  # no word where it is empty
+        box left verify family $form >"$scratch/pair/verify" || { cat "$scratch/pair/verify"; die "verify says no"; }
+        row "verify ${form:-quick}" "$(since "$from")" "" "" "$(tail -n 1 "$scratch/pair/verify")"
+    done
+    face "verified" "in step"
+}
+
+pair_over() {
+    local box
+    for box in left right; do
+        box_stop $box || die "the daemon of $box did not end well: $(tail -n 5 "$scratch/pair/$box/log")"
+        "$program" check --data "$scratch/pair/$box/disk.img" >"$scratch/pair/check" 2>&1 \
+            || { tail -n 20 "$scratch/pair/check"; die "check --data of $box found something"; }
+        row "check --data ($box)" "" "" "" "$(tail -n 1 "$scratch/pair/check")"
+    done
+    pair_end
+}
+
+show_pair() {
+    pair_boxes
+    pair_fill
+    first_load_with_accidents
+    pair_equal
+    lag_under_writer
+    pair_equal
+    pair_verify
+    pair_over
+}
