@@ -24,7 +24,7 @@ flush = "5s"
 
 [peers.$other]
 address = "$address:7445"
-key = "$(cat "$scratch/pair/$other/key")"
+$([ ! -s "$scratch/pair/$other/key" ] || echo "key = \"$(cat "$scratch/pair/$other/key")\"")
 
 [mirrors.family]
 from = "left:photos-left/family"
@@ -39,6 +39,12 @@ C
     "$program" config check "$scratch/pair/$box/config.toml" || die "the configuration of $box has mistakes"
 }
 
+pair_configs() {
+    pair_config left right 10.93.0.1 10.93.0.2
+    pair_config right left 10.93.0.2 10.93.0.1
+    printf '\n[pfs.family]\nvolume = "photos-left"\npath = "family"\n' >>"$scratch/pair/left/config.toml"
+}
+
 pair_boxes() {
     local box
     pair_program=$program
@@ -47,11 +53,13 @@ pair_boxes() {
     for box in left right; do
         truncate -s $pair_images_bytes "$scratch/pair/$box/disk.img"
         "$program" newfs -f -L $box "$scratch/pair/$box/disk.img" >/dev/null
-        "$program" peer id --state "$scratch/pair/$box/state" | tail -n 1 >"$scratch/pair/$box/key"
         mkdir -p "$scratch/pair/$box/leds/demo:green:status"
     done
-    pair_config left right 10.93.0.1 10.93.0.2
-    pair_config right left 10.93.0.2 10.93.0.1
+    pair_configs
+    for box in left right; do
+        "$program" peer id --config "$scratch/pair/$box/config.toml" | tail -n 1 >"$scratch/pair/$box/key"
+    done
+    pair_configs
     mirror_master=$scratch/pair/left/mnt/family mirror_slave=$scratch/pair/right/mnt/family
 }
 

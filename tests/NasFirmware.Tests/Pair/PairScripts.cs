@@ -33,6 +33,7 @@ static class PairScripts
         phase_is() { [ "$(box_status left '.mirrors[0].phase')" = "$1" ]; }
         number() { local n; n=$(box_status "$1" "$2"); echo "${n:-0}"; }
         in_step() { phase_is InStep && [ "$(number left '.mirrors[0].lagSeconds')" = 0 ]; }
+        key_of() { [ ! -s "$T/$1/key" ] || printf 'key = "%s"' "$(cat "$T/$1/key")"; }
         config() {
             cat >"$T/$1/config.toml" <<C
         [box]
@@ -47,20 +48,26 @@ static class PairScripts
         mount = "$T/$1/mnt"
         [peers.$2]
         address = "$4:7445"
-        key = "$(cat "$T/$2/key")"
+        $(key_of "$2")
         [mirrors.family]
         from = "left:disk-left/family"
         to = "right:disk-right/family"
         stall = "10s"
+        silence = "3s"
         C
         }
         for box in left right; do
             truncate -s 2G "$T/$box/disk.img"
             "$H" newfs -f -L $box "$T/$box/disk.img" >/dev/null
-            "$H" peer id --state "$T/$box/state" | tail -n 1 >"$T/$box/key"
         done
-        config left right 10.93.0.1 10.93.0.2
-        config right left 10.93.0.2 10.93.0.1
+        configs() {
+            config left right 10.93.0.1 10.93.0.2
+            config right left 10.93.0.2 10.93.0.1
+            printf '[pfs.family]\nvolume = "disk-left"\npath = "family"\n' >>"$T/left/config.toml"
+        }
+        configs
+        for box in left right; do "$H" peer id --config "$T/$box/config.toml" | tail -n 1 >"$T/$box/key"; done
+        configs
         sound() {
             local box
             for box in left right; do

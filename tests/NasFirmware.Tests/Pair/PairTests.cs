@@ -104,7 +104,10 @@ public sealed class PairTests
             "$H" mount -o nohistory "$T/outer.img" "$T/outer"
             mv "$T/left/disk.img" "$T/outer/disk.img"
             loop=$(losetup --find --show "$T/outer/disk.img")
-            away() { losetup -d "$loop" 2>/dev/null || true; "$H" umount "$T/outer" 2>/dev/null || umount -l "$T/outer"; }
+            away() {
+                losetup -d "$loop" 2>/dev/null || true
+                "$H" umount "$T/outer" 2>/dev/null || umount -l "$T/outer"
+            }
             trap 'away; clean' EXIT
             sed -i '/^images/d' "$T/left/config.toml"
             box_start left
