@@ -32,6 +32,7 @@ static class Program
         ShowCommand.Create(),
         ShowUndoCommand.Create(),
         PeerCommand.Create(),
+        PanelCommand.Create(),
         .. PfsCommands.Create(),
         .. PruneCommands.Create(),
         .. SnapshotCommands.Create(),

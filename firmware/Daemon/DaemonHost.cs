@@ -87,7 +87,7 @@ sealed class DaemonService : IHostedService, IDisposable
     readonly List<IDaemonPart> _parts;
     readonly List<IDaemonPart> _started = [];
     readonly Lock _reloading = new();
-    readonly long _startedAt;
+    readonly StatusReporter _reporter;
     readonly Watchdog _watchdog;
     PosixSignalRegistration? _hangUp;
     volatile string? _configProblem;
@@ -98,19 +98,14 @@ sealed class DaemonService : IHostedService, IDisposable
         _systemd = systemd;
         _log = loggers.CreateLogger("daemon");
         _context = new DaemonContext { Settings = settings, Time = TimeProvider.System, Loggers = loggers };
-        _startedAt = _context.Time.GetTimestamp();
+        _reporter = new StatusReporter(_context.Board, settings.Box.Name, DaemonHost.Version,
+            () => PanelSettings.Limits(_context.Settings), _context.Time);
         _parts = DaemonParts.Create(_context, Status, Reload);
         _watchdog = new Watchdog(_context, systemd);
     }
 
-    internal BoxStatus Status()
-    {
-        BoxStatus box = _context.Board.Snapshot(_context.Settings.Box.Name, DaemonHost.Version) with
-        {
-            Now = _context.Time.GetUtcNow(), UptimeSeconds = _context.Time.GetElapsedTime(_startedAt).TotalSeconds,
-        };
-        return _configProblem is { } problem ? box with { Problems = [.. box.Problems, problem] } : box;
-    }
+    /// <summary>The status of this box, judged.</summary>
+    internal BoxStatus Status() => _reporter.Now(_configProblem);
 
     public Task StartAsync(CancellationToken cancellationToken)
     {

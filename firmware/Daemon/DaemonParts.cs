@@ -13,10 +13,11 @@ static class DaemonParts
     /// <summary>All parts in the order of their start; they stop in the opposite one.</summary>
     internal static List<IDaemonPart> Create(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload)
     {
+        var panel = new StatusPanel(context, status, PanelSettings.Panel);
         var server = new DaemonServer(context, status, reload);
         var volumes = new VolumeService(context, new VolumeServiceOptions());
         var peers = new PeerPart(context);
         var mirrors = new MirrorPart(context, peers, volumes);
-        return [server, volumes, mirrors, peers];
+        return [panel, server, volumes, mirrors, peers];
     }
 }

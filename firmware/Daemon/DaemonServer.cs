@@ -42,6 +42,12 @@ sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<Re
     {
         app.MapGet("/status", ControlApi.Handle(_ => ControlApi.Reply(status(), StatusJson.Default.BoxStatus)));
         app.MapPost("/reload", ControlApi.Handle(_ => ControlApi.Reply(reload(), DaemonJson.Default.ReloadReply)));
+        app.MapPost("/acknowledge", (RequestDelegate)(c =>
+        {
+            context.Board.Acknowledge();
+            c.Response.StatusCode = StatusCodes.Status200OK;
+            return Task.CompletedTask;
+        }));
         app.MapGet("/alive", (RequestDelegate)(c =>
         {
             c.Response.StatusCode = StatusCodes.Status204NoContent;

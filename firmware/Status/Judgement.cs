@@ -40,7 +40,7 @@ static class Judgement
     {
         List<Fact> facts =
         [
-            .. Nothing(box),
+            .. OfBox(box),
             .. box.Volumes.SelectMany(v => OfVolume(v, limits)),
             .. box.Mirrors.SelectMany(m => OfMirror(m, box.Now, limits)),
             .. box.Peers.Where(p => p.Problem is not null).Select(p => new Fact(Severity.Degraded,
@@ -78,12 +78,14 @@ static class Judgement
         return light == LightState.InStepProven && asleep ? LightState.Asleep : light;
     }
 
-    static IEnumerable<Fact> Nothing(BoxStatus box)
+    static IEnumerable<Fact> OfBox(BoxStatus box)
     {
         if (box.Volumes.Count == 0)
             yield return new Fact(Severity.Degraded, LightState.Attention, "no file system is configured");
         else if (box.Mirrors.Count == 0)
             yield return new Fact(Severity.Good, LightState.InStepUnproven);
+        if (box.ConfigProblem is { } problem)
+            yield return new Fact(Severity.Degraded, LightState.Attention, problem);
     }
 
     static IEnumerable<Fact> OfVolume(VolumeStatus v, StatusLimits limits)

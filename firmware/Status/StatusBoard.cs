@@ -65,7 +65,19 @@ sealed class StatusBoard(TimeProvider? time = null)
     internal void RemovePeer(string name) => Change(() => _peers.Remove(name));
     internal void Put(DiskStatus disk) => Change(() => _disks[disk.Device] = disk);
     internal void RemoveDisk(string device) => Change(() => _disks.Remove(device));
-    internal void Put(PanelDeviceStatus device) => Change(() => _panel[device.Name] = device);
+
+    /// <summary>How a device of the panel is; nothing happens if that is known.</summary>
+    internal void Report(string device, string? problem)
+    {
+        lock (_gate)
+        {
+            if (_panel.TryGetValue(device, out PanelDeviceStatus? before) && before.Problem == problem) return;
+        }
+        Change(() => _panel[device] = new PanelDeviceStatus { Name = device, Problem = problem });
+    }
+
+
+    internal void RemovePanel() => Change(_panel.Clear);
 
     /// <summary>The owner has seen what is wrong; whoever sees something new says false.</summary>
     internal void Acknowledge(bool isAcknowledged = true) => Change(() => _isAcknowledged = isAcknowledged);

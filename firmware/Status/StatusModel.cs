@@ -157,6 +157,8 @@ sealed record BoxStatus
     public bool IsAcknowledged { get; init; }
     public Activity Activity { get; init; }
     public string? PairingCode { get; init; }
+    /// <summary>What is wrong with the configuration file, if the one in force is an older one.</summary>
+    public string? ConfigProblem { get; init; }
     /// <summary>Everything that is wrong, worst first, each a sentence.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
     public IReadOnlyList<VolumeStatus> Volumes { get; init; } = [];

@@ -2,6 +2,7 @@ using System;
 using System.Linq;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using System.Threading;
 
 namespace NasFirmware.Status;
 
@@ -9,7 +10,8 @@ namespace NasFirmware.Status;
 /// The status of this box, judged: what the control socket answers to GET /status and what light and display show.
 /// Thread-safe.
 /// </summary>
-sealed class StatusReporter(StatusBoard board, string name, string version, StatusLimits limits, TimeProvider time)
+sealed class StatusReporter(
+    StatusBoard board, string name, string version, Func<StatusLimits> limits, TimeProvider time)
 {
     static readonly TimeSpan s_addressAge = TimeSpan.FromSeconds(20);
 
@@ -17,13 +19,28 @@ sealed class StatusReporter(StatusBoard board, string name, string version, Stat
     sealed record KnownAddress(long At, string? Address);
 
     volatile KnownAddress? _address;
+    int _knownProblems = -1;
 
-    internal StatusBoard Board => board;
-
-    internal BoxStatus Now() => Judgement.Of(board.Snapshot(name, version) with
+    /// <param name="configProblem">What is wrong with the configuration that was last read.</param>
+    internal BoxStatus Now(string? configProblem = null)
     {
-        Now = time.GetUtcNow(), UptimeSeconds = time.GetElapsedTime(_start).TotalSeconds, Address = Address(),
-    }, limits);
+        BoxStatus box = Judgement.Of(board.Snapshot(name, version) with
+        {
+            Now = time.GetUtcNow(), UptimeSeconds = time.GetElapsedTime(_start).TotalSeconds, Address = Address(),
+            ConfigProblem = configProblem,
+        }, limits());
+        return box.IsAcknowledged ? Known(box) : box;
+    }
+
+    // What the owner knows of ends with the failure, and one more problem is news.
+    BoxStatus Known(BoxStatus box)
+    {
+        int known = Interlocked.CompareExchange(ref _knownProblems, box.Problems.Count, -1);
+        if (box.Severity == Severity.Failed && (known < 0 || box.Problems.Count <= known)) return box;
+        Interlocked.Exchange(ref _knownProblems, -1);
+        board.Acknowledge(false);
+        return Judgement.Of(box with { IsAcknowledged = false }, limits());
+    }
 
     // Asking the kernel takes longer than everything else here, and addresses seldom change.
     string? Address()

@@ -40,12 +40,17 @@ public sealed record Rhythm(IReadOnlyList<RhythmStep> Steps, bool IsOnce = false
     /// <summary>Milliseconds of one turn.</summary>
     public int PeriodMs => Steps.Sum(s => s.Milliseconds);
 
+    /// <summary>Dark without an end.</summary>
+    public static Rhythm Dark { get; } = new([new RhythmStep(false, 1000)]);
+
+    public bool IsDark => Steps.All(s => !s.IsLit);
+
     public bool IsSteady => !IsOnce && Steps.All(s => s.IsLit);
 
     /// <summary>Whether it is lit that long after its start, and how long that remains so; null: for ever.</summary>
     public (bool IsLit, TimeSpan? Remaining) At(TimeSpan sinceStart)
     {
-        if (IsSteady) return (true, null);
+        if (IsSteady || IsDark) return (IsSteady, null);
         double at = Math.Max(0, sinceStart.TotalMilliseconds);
         if (IsOnce && at >= PeriodMs) return (false, null);
         at %= PeriodMs;

@@ -101,6 +101,8 @@ public sealed class JudgementTests
             Severity.Degraded, LightState.Attention, "peer nas2: its key changed"),
         new("light's trouble", Boxes.Good with { Panel = [new() { Name = "light", Problem = "not there" }] },
             Severity.Degraded, LightState.Attention, "light: not there"),
+        new("configuration's trouble", Boxes.Good with { ConfigProblem = "the configuration has mistakes" },
+            Severity.Degraded, LightState.Attention, "the configuration has mistakes"),
         new("acknowledged", Boxes.Missing with { IsAcknowledged = true }, Severity.Failed,
             LightState.FailedAcknowledged, "file system photos: its disks are not there"),
         new("acknowledged, but well", Boxes.Good with { IsAcknowledged = true }, Severity.Good,

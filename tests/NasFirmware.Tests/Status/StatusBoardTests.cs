@@ -15,7 +15,7 @@ public sealed class StatusBoardTests
     public void Report_that_is_not_renewed_is_not_good_for_ever()
     {
         var board = new StatusBoard(_time);
-        var reporter = new StatusReporter(board, "nas1", "1", new StatusLimits(), _time);
+        var reporter = new StatusReporter(board, "nas1", "1", () => new StatusLimits(), _time);
         board.Put(Boxes.Good.Volumes[0]);
         board.Put(Boxes.Good.Mirrors[0] with { ProvenAt = _time.GetUtcNow() });
         Assert.Equal(LightState.InStepProven, reporter.Now().Light);
