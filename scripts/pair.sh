@@ -31,8 +31,16 @@ pair_address() {
 # The cable is pulled, and put back: both ends stay configured and hear nothing, as with a switch between them.
 pair_cable_out() {
     ip netns exec "$pair_space-right" nft -f - <<'N'
-table inet cable { chain in { type filter hook input priority 0; policy drop; iifname "lo" accept; }
-    chain out { type filter hook output priority 0; policy drop; oifname "lo" accept; } }
+table inet cable {
+    chain in {
+        type filter hook input priority 0; policy drop
+        iifname "lo" accept
+    }
+    chain out {
+        type filter hook output priority 0; policy drop
+        oifname "lo" accept
+    }
+}
 N
 }
 pair_cable_in() { ip netns exec "$pair_space-right" nft delete table inet cable; }

@@ -10,6 +10,9 @@ namespace NasFirmware.Mirroring;
 /// </summary>
 sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus first)
 {
+    /// <summary>Where a batch into a new slave begins: it has everything up to TID 1, which is nothing.</summary>
+    internal const ulong FirstBegin = 2;
+
     /// <summary>Throughput is that of the last full seconds.</summary>
     const int WindowSeconds = 8;
 

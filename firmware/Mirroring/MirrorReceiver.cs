@@ -273,7 +273,7 @@ sealed class ReceiverSession(MirrorMeter meter, MirrorApply target) : MirrorWatc
 
     public override void ScanBegins(MirrorRange range) => meter.Change(s => s with
     {
-        Phase = range.Begin <= 1 ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
+        Phase = range.Begin <= MirrorMeter.FirstBegin ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
         Problem = null,
     });
 

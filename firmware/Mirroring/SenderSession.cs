@@ -32,7 +32,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
     {
         _range = range;
         if (!_behind) SetBehind(true);
-        bool load = range.Begin <= 1;
+        bool load = range.Begin <= MirrorMeter.FirstBegin;
         meter.Change(s => s with
         {
             Phase = load ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
