@@ -38,6 +38,7 @@ static class Program
         .. SnapshotCommands.Create(),
         StatusCommand.Create(),
         UmountVerb.Create(),
+        VerifyCommand.Create(),
         VersionCommand.Create(),
         PfsConfigCommands.Editor(),
     ];

@@ -10,7 +10,7 @@ namespace NasCore.Pfs;
 /// <param name="FreeBytes">Bytes in free big-blocks then.</param>
 public readonly record struct TimeMark(DateTimeOffset Time, ulong Tid, long FreeBytes);
 
-// Time marks: which TID belongs to which moment (docs/decisions/0015)
+// Time marks: which TID belongs to which moment (docs/decisions/0014)
 //
 // TIDs are no clock, and a board may not have one. So each PFS keeps a list of marks (wall time, TID, free bytes), in
 // one record: type 0x17 (config) of object 1 with a key of our own. HAMMER reads the config record with key 0 and no

@@ -1,0 +1,73 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+using NasFirmware.Config;
+using NasFirmware.Control;
+using NasFirmware.Mirroring;
+
+namespace NasFirmware.Daemon;
+
+/// <summary>Comparing mirrors, as a part of the daemon: POST /verify begins one, GET /verify/ID tells of it.</summary>
+sealed class VerifyPart : IDaemonPart, IDaemonApi
+{
+    readonly DaemonContext _context;
+
+    internal VerifyPart(DaemonContext context, IPeerDialer dialer, IVolumes volumes, IMirrorPfs pfs)
+    {
+        _context = context;
+        ILogger log = context.Loggers.CreateLogger("verify");
+        Service = new VerifyService(new VerifyHost
+        {
+            Box = context.Settings.Box.Name, Volumes = volumes, Pfs = pfs, Dialer = dialer, Board = context.Board,
+            Time = context.Time, Log = line => PeerLog.Problem(log, line),
+        });
+        context.Apis.Add(this);
+    }
+
+    /// <summary>To be given to <see cref="PeerProtocol"/>.</summary>
+    internal VerifyService Service { get; }
+
+    /// <summary>The mirrors of the configuration that have an end on this box.</summary>
+    internal static IReadOnlyList<VerifyMirror> Mirrors(Settings settings) => [.. settings.Mirrors
+        .Where(m => (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
+        .Select(m => m.From.Box == settings.Box.Name
+            ? new VerifyMirror(m.Name, m.To.Box, true, m.From.Volume, m.From.Pfs, m.VerifyFull)
+            : new VerifyMirror(m.Name, m.From.Box, false, m.To.Volume, m.To.Pfs, m.VerifyFull))];
+
+    public void Start()
+    {
+        Service.Apply(Mirrors(_context.Settings));
+        Service.Start();
+        _context.AddProbe(Service.Probe);
+    }
+
+    public void Reload(Settings before, Settings now) => Service.Apply(Mirrors(now));
+
+    public void Stop(CancellationToken hurry)
+    {
+        _context.RemoveProbe(Service.Probe);
+        Service.Dispose();
+    }
+
+    public void Map(WebApplication app)
+    {
+        app.MapPost("/verify", ControlApi.Handle(async c =>
+        {
+            VerifyRequest request = await ControlApi.Body(c, VerifyJson.Default.VerifyRequest);
+            VerifyJob job = Service.Enqueue(request.Mirror, request.Full);
+            return ControlApi.Reply(job.View, VerifyJson.Default.VerifyView);
+        }));
+        app.MapGet("/verify/{id:int}", ControlApi.Handle(c =>
+        {
+            int id = int.Parse((string)c.GetRouteValue("id")!, CultureInfo.InvariantCulture);
+            VerifyJob job = Service.Job(id) ?? throw new IOException($"comparison {id} is not known any more");
+            return ControlApi.Reply(job.View, VerifyJson.Default.VerifyView);
+        }));
+    }
+}

@@ -1,0 +1,293 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Threading;
+using NasCore.Mirror;
+using NasCore.Primitives;
+using NasFirmware.Daemon;
+using NasFirmware.Status;
+
+namespace NasFirmware.Mirroring;
+
+/// <summary>A mirror with one end here, as far as comparing needs it.</summary>
+/// <param name="Name">Its section.</param>
+/// <param name="Peer">The box at the other end.</param>
+/// <param name="IsSource">The master, or the nearer copy, is here.</param>
+/// <param name="Volume">The volume here.</param>
+/// <param name="Pfs">Path of the PFS in it; empty: the root PFS.</param>
+/// <param name="FullEvery">How often the full form is done by itself; zero: never.</param>
+sealed record VerifyMirror(string Name, string Peer, bool IsSource, string Volume, string Pfs, TimeSpan FullEvery);
+
+/// <summary>What comparing stands on.</summary>
+sealed record VerifyHost
+{
+    public required string Box { get; init; }
+    public required IVolumes Volumes { get; init; }
+    public required IMirrorPfs Pfs { get; init; }
+    public required IPeerDialer Dialer { get; init; }
+    public required StatusBoard Board { get; init; }
+    public required TimeProvider Time { get; init; }
+    public required Action<string> Log { get; init; }
+    public VerifyTimes Times { get; init; } = new();
+}
+
+/// <summary>
+/// Compares mirrors with their other end: on request, and by itself where the source is here; answers the comparisons
+/// of peers. What was proven, or where the first difference is, goes to the status board. One thread leads, one
+/// comparison at a time; each peer that compares is served on its connection's thread, one for each mirror.
+/// </summary>
+sealed class VerifyService : IPeerPurpose, IDisposable
+{
+    const int JobsKept = 16;
+
+    readonly VerifyHost _host;
+    readonly Lock _lock = new();
+    readonly Dictionary<string, (VerifyMirror Mirror, VerifySchedule Schedule)> _mirrors = new(StringComparer.Ordinal);
+    readonly HashSet<string> _served = new(StringComparer.Ordinal);
+    readonly List<VerifyJob> _jobs = [];
+    readonly AutoResetEvent _wake = new(false);
+    readonly CancellationTokenSource _stop = new();
+    readonly LoopProbe _probe;
+    Thread? _thread;
+    int _lastId;
+
+    internal VerifyService(VerifyHost host)
+    {
+        _host = host;
+        _probe = new LoopProbe("verify", host.Time);
+    }
+
+    /// <summary>For the watchdog.</summary>
+    internal IProbe Probe => _probe;
+
+    string IPeerPurpose.Purpose => PeerPurpose.Verify;
+
+    /// <summary>The mirrors that have an end here, from now on.</summary>
+    internal void Apply(IReadOnlyList<VerifyMirror> mirrors)
+    {
+        lock (_lock)
+        {
+            foreach (string name in _mirrors.Keys.Except(mirrors.Select(m => m.Name)).ToList()) _mirrors.Remove(name);
+            foreach (VerifyMirror mirror in mirrors)
+            {
+                if (_mirrors.TryGetValue(mirror.Name, out var known) && known.Mirror == mirror) continue;
+                _mirrors[mirror.Name] = (mirror, new VerifySchedule(_host.Times, mirror.FullEvery, _host.Time));
+            }
+        }
+        _wake.Set();
+    }
+
+    internal void Start()
+    {
+        _host.Board.Changed += Wake;
+        _thread = new Thread(Lead) { IsBackground = true, Name = "verify" };
+        _thread.Start();
+    }
+
+    void Wake() => _wake.Set();
+
+    // ------------------------------------------------------------------ requests
+
+    /// <summary>A comparison that somebody asked for; it waits for its turn.</summary>
+    internal VerifyJob Enqueue(string mirror, bool full)
+    {
+        lock (_lock)
+        {
+            if (!_mirrors.ContainsKey(mirror)) throw new IOException($"no mirror is called {mirror}");
+            if (_jobs.Count(j => !j.IsDone) >= JobsKept) throw new IOException("too many comparisons wait already");
+            if (_jobs.Count >= JobsKept) _jobs.RemoveAt(_jobs.FindIndex(j => j.IsDone));
+            var job = new VerifyJob(++_lastId, mirror, full);
+            _jobs.Add(job);
+            _wake.Set();
+            return job;
+        }
+    }
+
+    internal VerifyJob? Job(int id)
+    {
+        lock (_lock) return _jobs.Find(j => j.Id == id);
+    }
+
+    // ------------------------------------------------------------------ the thread that leads
+
+    void Lead()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            TimeSpan wait = Timeout.InfiniteTimeSpan;
+            VerifyJob? job;
+            _probe.Turn();
+            lock (_lock) job = _jobs.Find(j => !j.IsDone);
+            job ??= NextBySchedule(out wait);
+            if (job is null)
+            {
+                _probe.Rest();
+                _wake.WaitOne(wait < TimeSpan.Zero ? Timeout.InfiniteTimeSpan : Bounded(wait));
+                continue;
+            }
+            Run(job);
+        }
+    }
+
+    static TimeSpan Bounded(TimeSpan wait) => TimeSpan.FromMilliseconds(Math.Clamp(wait.TotalMilliseconds, 50, 3.6e6));
+
+    VerifyJob? NextBySchedule(out TimeSpan wait)
+    {
+        wait = Timeout.InfiniteTimeSpan;
+        BoxStatus box = _host.Board.Snapshot(_host.Box, "");
+        lock (_lock)
+        {
+            foreach (MirrorStatus status in box.Mirrors)
+            {
+                if (!status.IsSource || !_mirrors.TryGetValue(status.Name, out var known)) continue;
+                VerifyDue due = known.Schedule.Due(status, out TimeSpan left);
+                if (due != VerifyDue.Nothing) return new VerifyJob(0, status.Name, due == VerifyDue.Full);
+                if (left >= TimeSpan.Zero && (wait < TimeSpan.Zero || left < wait)) wait = left;
+            }
+        }
+        return null;
+    }
+
+    void Run(VerifyJob job)
+    {
+        long begin = _host.Time.GetTimestamp();
+        VerifyMirror? mirror;
+        VerifySchedule? schedule;
+        lock (_lock) (mirror, schedule) = _mirrors.GetValueOrDefault(job.Mirror);
+        VerifyResult result = mirror is null ? Not("this mirror is not configured any more") : Compare(mirror, job);
+        bool compared = result.Outcome != VerifyOutcome.NotComparable;
+        schedule?.Done(job.Full, _host.Time.GetElapsedTime(begin), compared ? Tid.Format(result.Tid) : null);
+        job.Finish(result);
+        if (mirror is not null && compared) Publish(mirror, result);
+    }
+
+    static VerifyResult Not(string why) => new() { Outcome = VerifyOutcome.NotComparable, What = why };
+
+    VerifyResult Compare(VerifyMirror mirror, VerifyJob job)
+    {
+        VolumeHandle? volume = _host.Volumes.Find(mirror.Volume);
+        using IDisposable? use = volume?.TryUse();
+        if (volume is null || use is null) return Not($"volume {mirror.Volume} is not mounted");
+        if (_host.Pfs.Find(volume, mirror.Pfs) is not int pfsId)
+            return Not($"volume {mirror.Volume} has no PFS {mirror.Pfs}");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, volume.Gone);
+        try
+        {
+            IVerifySide side = volume.Fs.VerifySide(pfsId);
+            using PeerLink link = Call(mirror, side, stop.Token);
+            using CancellationTokenRegistration ending = stop.Token.Register(link.Dispose);
+            using var channel = new VerifyChannel(link, _host.Time, _host.Times.Silence);
+            var options = new VerifyOptions
+            {
+                Full = job.Full, OwnName = _host.Box, PeerName = mirror.Peer, Progress = (records, bytes) =>
+                {
+                    _probe.Turn();
+                    job.Progress(records, bytes);
+                },
+            };
+            return new VerifySession(side, channel, options).Run(stop.Token);
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or HammerMediumException
+            or OperationCanceledException)
+        {
+            return Not(stop.IsCancellationRequested ? "it was stopped" : e.Message);
+        }
+    }
+
+    PeerLink Call(VerifyMirror mirror, IVerifySide side, CancellationToken stop)
+    {
+        side.ReadFacts(out VerifyFacts facts);
+        var hello = new PeerHello
+        {
+            Purpose = PeerPurpose.Verify, Box = _host.Box, Mirror = mirror.Name,
+            SharedUuid = facts.SharedUuid == Guid.Empty ? null : facts.SharedUuid,
+        };
+        return PeerLink.Call(_host.Dialer, mirror.Peer, hello, _host.Time, stop, out _);
+    }
+
+    // ------------------------------------------------------------------ peers that compare
+
+    public void Serve(PeerLink link, PeerHello hello, CancellationToken stop)
+    {
+        (VerifyMirror? Mirror, VerifySchedule) known;
+        lock (_lock) known = _mirrors.GetValueOrDefault(hello.Mirror ?? "");
+        if (known.Mirror is not { } mirror || mirror.Peer != link.Peer.Name)
+        {
+            // The same words for both: who asks does not learn what else there is.
+            link.Refuse($"{_host.Box} has no mirror '{hello.Mirror}' with {link.Peer.Name}", later: false);
+            return;
+        }
+        bool first;
+        lock (_lock) first = _served.Add(mirror.Name);
+        if (!first)
+        {
+            link.Refuse($"{_host.Box} is answering another comparison of this mirror", later: true);
+            return;
+        }
+        try
+        {
+            Serve(link, hello, mirror, stop);
+        }
+        finally
+        {
+            lock (_lock) _served.Remove(mirror.Name);
+        }
+    }
+
+    void Serve(PeerLink link, PeerHello hello, VerifyMirror mirror, CancellationToken stop)
+    {
+        VolumeHandle? volume = _host.Volumes.Find(mirror.Volume);
+        using IDisposable? use = volume?.TryUse();
+        if (volume is null || use is null || _host.Pfs.Find(volume, mirror.Pfs) is not int pfsId)
+        {
+            link.Refuse($"{_host.Box}: the volume is not mounted, or has no such PFS", later: true);
+            return;
+        }
+        link.Welcome(hello);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop, volume.Gone);
+        using CancellationTokenRegistration closing = ending.Token.Register(link.Dispose);
+        using var channel = new VerifyChannel(link, _host.Time, _host.Times.Silence);
+        var responder = new VerifyResponder(volume.Fs.VerifySide(pfsId), channel, _host.Time);
+        try
+        {
+            responder.Run(ending.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The volume goes, or the daemon stops.
+        }
+        finally
+        {
+            if (responder.Result is { } result) Publish(mirror, result);
+        }
+    }
+
+    // ------------------------------------------------------------------ results
+
+    void Publish(VerifyMirror mirror, VerifyResult result)
+    {
+        string tid = Tid.Format(result.Tid);
+        if (result.Outcome == VerifyOutcome.Equal)
+        {
+            _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with
+            {
+                ProvenTid = tid, ProvenAt = _host.Time.GetUtcNow(), ProvenFull = result.Full, Differs = null,
+            });
+            return;
+        }
+        string place = result.Path + (result.Offset is long offset ? $" at {offset}" : "");
+        _host.Log($"mirror {mirror.Name}: the two sides differ as of {tid}: {place}: {result.What}");
+        _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with { Differs = $"{place}: {result.What}" });
+    }
+
+    public void Dispose()
+    {
+        _host.Board.Changed -= Wake;
+        _stop.Cancel();
+        _wake.Set();
+        _thread?.Join();
+        _wake.Dispose();
+        _stop.Dispose();
+    }
+}

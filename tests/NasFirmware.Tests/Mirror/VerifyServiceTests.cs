@@ -1,0 +1,215 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using NasCore.Primitives;
+using NasFirmware.Daemon;
+using NasFirmware.Mirroring;
+using NasFirmware.Status;
+using NasFirmware.Tests.Peers;
+using Xunit;
+
+namespace NasFirmware.Tests.Mirror;
+
+/// <summary>Comparing by the daemon: by itself, on request from both ends, and for peers.</summary>
+public sealed class VerifyServiceTests
+{
+    /// <summary>A comparing service on a box of a <see cref="LoopPair"/>.</summary>
+    sealed class Comparer : IPeerDialer, IDisposable
+    {
+        readonly LoopBox _box;
+
+        internal Comparer(LoopBox box, VerifyMirror mirror)
+        {
+            _box = box;
+            Service = new VerifyService(new VerifyHost
+            {
+                Box = box.Name, Volumes = box, Pfs = box, Dialer = this, Board = box.Board, Time = TimeProvider.System,
+                Log = line => Lines.Add(line), Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 },
+            });
+            Service.Apply([mirror]);
+        }
+
+        internal VerifyService Service { get; }
+        internal Comparer? Other { get; set; }
+        internal string KnownAs { get; set; } = "";
+        internal List<string> Lines { get; } = [];
+
+        public PeerConnection Dial(string peer, CancellationToken stop)
+        {
+            var pair = new MemoryDuplex();
+            var protocol = new PeerProtocol(Other!._box.Name, [Other.Service], TimeProvider.System, Other.Lines.Add);
+            var connection = new PeerConnection(new PeerIdentity(KnownAs, new string('1', 64)), pair.B);
+            new Thread(() =>
+            {
+                using (connection) protocol.Serve(connection, CancellationToken.None);
+            }) { IsBackground = true }.Start();
+            return new PeerConnection(new PeerIdentity(peer, new string('2', 64)), pair.A);
+        }
+
+        internal VerifyView Ask(bool full, string mirror = "family")
+        {
+            VerifyJob job = Service.Enqueue(mirror, full);
+            PeerBox.Until(() => job.IsDone, "the comparison ends");
+            Assert.Same(job, Service.Job(job.Id));
+            return job.View;
+        }
+
+        public void Dispose() => Service.Dispose();
+    }
+
+    static VerifyMirror Source => new("family", "nas2", true, "data", "family", TimeSpan.Zero);
+    static VerifyMirror Target => new("family", "nas1", false, "data", "family", TimeSpan.Zero);
+
+    static (Comparer A, Comparer B) Compare(LoopPair pair)
+    {
+        var a = new Comparer(pair.A, Source) { KnownAs = "nas1" };
+        var b = new Comparer(pair.B, Target) { KnownAs = "nas2", Other = a };
+        a.Other = b;
+        a.Service.Start();
+        b.Service.Start();
+        return (a, b);
+    }
+
+    [Fact]
+    public void Source_proves_each_state_by_itself_and_both_boxes_show_it()
+    {
+        using var pair = new LoopPair();
+        pair.Start();
+        (Comparer a, Comparer b) = Compare(pair);
+        using (a)
+        using (b)
+        {
+            for (int i = 0; i < 3; i++)
+            {
+                ulong tid = pair.Write("file" + i, 100_000);
+                pair.UntilInStep(tid);
+                bool IsProven(MirrorStatus s) => string.CompareOrdinal(s.ProvenTid, Tid.Format(tid)) >= 0;
+                MirrorStatus here = pair.A.Until(true, IsProven), there = pair.B.Until(false, IsProven);
+                Assert.Equal((false, null, true), (here.ProvenFull, here.Differs, here.ProvenAt is not null));
+                Assert.Equal((false, null), (there.ProvenFull, there.Differs));
+            }
+        }
+    }
+
+    [Fact]
+    public void Either_end_compares_on_request()
+    {
+        using var pair = new LoopPair();
+        pair.Start();
+        pair.UntilInStep(pair.Write("file", 300_000));
+        (Comparer a, Comparer b) = Compare(pair);
+        using (a)
+        using (b)
+        {
+            foreach (Comparer end in new[] { a, b })
+            {
+                VerifyView view = end.Ask(full: true);
+                Assert.Equal((true, VerifyJob.Equal, null), (view.Done, view.Outcome, view.What));
+                Assert.InRange(view.DataBytes, 300_000, 330_000);
+                Assert.InRange(view.WireBytes, 100, 2000);
+            }
+            pair.A.Until(true, s => s.ProvenFull);
+            pair.B.Until(false, s => s.ProvenFull);
+            Assert.Throws<System.IO.IOException>(() => a.Service.Enqueue("other", false));
+        }
+    }
+
+    [Fact]
+    public void Peer_that_has_no_end_of_the_mirror_learns_nothing()
+    {
+        using var pair = new LoopPair();
+        pair.Start();
+        pair.UntilInStep(pair.Write("file", 1000));
+        (Comparer a, Comparer b) = Compare(pair);
+        using (a)
+        using (b)
+        {
+            a.KnownAs = "nas3";
+            VerifyView stranger = a.Ask(full: false);
+            Assert.Equal((VerifyJob.NotComparable, "nas2 has no mirror 'family' with nas3"),
+                (stranger.Outcome, stranger.What));
+            a.KnownAs = "nas1";
+            b.Service.Apply([]);
+            Assert.Equal("nas2 has no mirror 'family' with nas1", a.Ask(full: false).What);
+            b.Service.Apply([Target with { Volume = "gone" }]);
+            Assert.Equal("nas2: the volume is not mounted, or has no such PFS", a.Ask(full: false).What);
+            pair.A.Unmount();
+            Assert.Equal("volume data is not mounted", a.Ask(full: false).What);
+        }
+    }
+
+    [Fact]
+    public void Peer_that_falls_silent_is_given_up()
+    {
+        var pair = new MemoryDuplex { IsHalfOpen = true };
+        using var connection = new PeerConnection(new PeerIdentity("nas2", new string('2', 64)), pair.A);
+        using var link = new PeerLink(connection, "nas1", TimeProvider.System);
+        using var channel = new VerifyChannel(link, TimeProvider.System, TimeSpan.FromMilliseconds(100));
+        System.IO.IOException e = Assert.Throws<System.IO.IOException>(() => channel.Read(new byte[1]));
+        Assert.StartsWith("nas2 said nothing for", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Schedule_keeps_to_its_share_and_leaves_a_proven_pair_alone()
+    {
+        var time = new PushedTime();
+        var times = new VerifyTimes();
+        var schedule = new VerifySchedule(times, TimeSpan.FromDays(7), time);
+        var status = new MirrorStatus
+        {
+            Name = "family", IsSource = true, Peer = "nas2", Pfs = "data/family", Phase = MirrorPhase.FirstLoad,
+            SlaveTid = "0x1",
+        };
+        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out TimeSpan wait));
+        Assert.Equal(Timeout.InfiniteTimeSpan, wait);
+        status = status with { Phase = MirrorPhase.InStep };
+        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
+        schedule.Done(full: false, TimeSpan.FromSeconds(3), "0x1");
+        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
+        Assert.InRange(wait, TimeSpan.FromDays(6), TimeSpan.FromDays(7));
+        // Three seconds are five percent of a minute.
+        status = status with { SlaveTid = "0x2" };
+        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
+        Assert.Equal(57, wait.TotalSeconds, 0.1);
+        time.Advance(TimeSpan.FromSeconds(58));
+        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
+        schedule.Done(full: false, TimeSpan.FromSeconds(1), null);
+        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
+        Assert.Equal(times.RetryAfter, wait);
+        time.Advance(TimeSpan.FromDays(7));
+        Assert.Equal(VerifyDue.Full, schedule.Due(status, out _));
+        schedule.Done(full: true, TimeSpan.FromHours(1), "0x2");
+        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out _));
+    }
+
+    [Fact]
+    public void Mirrors_of_the_configuration_have_one_end_here()
+    {
+        NasFirmware.Config.ConfigOutcome outcome = NasFirmware.Config.ConfigReader.Read("""
+            [box]
+            name = "nas2"
+            [peers.nas1]
+            address = "a:1"
+            [peers.nas3]
+            address = "b:1"
+            [volumes.backup]
+            box = "nas2"
+            label = "B"
+            mount = "/b"
+            [mirrors.in]
+            from = "nas1:photos/family"
+            to = "nas2:backup/family"
+            [mirrors.out]
+            from = "nas2:backup/family"
+            to = "nas3:away/family"
+            [mirrors.others]
+            from = "nas1:photos/family"
+            to = "nas3:away/second"
+            """, null);
+        Assert.Empty(outcome.Mistakes);
+        IReadOnlyList<VerifyMirror> mirrors = VerifyPart.Mirrors(outcome.Settings!);
+        Assert.Equal(["in nas1 False backup family", "out nas3 True backup family"], mirrors.OrderBy(m => m.Name)
+            .Select(m => $"{m.Name} {m.Peer} {m.IsSource} {m.Volume} {m.Pfs}"));
+    }
+}
