@@ -31,7 +31,7 @@ sealed record ConfigOutcome(Settings? Settings, IReadOnlyList<Mistake> Mistakes,
         {
             if (of != section) text.Append(section is null ? "" : "\n").Append('[').Append(of).Append("]\n");
             section = of;
-            text.Append(key).Append(" = ").Append(value).Append('\n');
+            if (key.Length > 0) text.Append(key).Append(" = ").Append(value).Append('\n');
         }
         return text.ToString();
     }
@@ -73,7 +73,7 @@ sealed class ConfigReader
         // A line that is no TOML may hide a key: what seems to be missing is not complained of then.
         bool broken = mistakes.Count > 0;
         Settings settings = reader.ReadAll(tree, broken);
-        Mistake[] sorted = [.. mistakes.OrderBy(m => m.Place.Line).ThenBy(m => m.Place.Column)];
+        Mistake[] sorted = [.. mistakes.Distinct().OrderBy(m => m.Place.Line).ThenBy(m => m.Place.Column)];
         return new ConfigOutcome(sorted.Length == 0 ? settings : null, sorted, reader._reading);
     }
 
@@ -135,7 +135,7 @@ sealed class ConfigReader
         {
             Keep = ReadKeep(section, standard),
             FreeFloor = section.Percent("free-floor", 0.10, 0, 0.9),
-            Interval = section.Time("interval", s_hour, s_minute, 7 * s_day),
+            Interval = section.Time("interval", s_day, 10 * s_minute, 7 * s_day),
             Reblock = section.Time("reblock", s_day, s_hour, 365 * s_day, zero: true),
             Share = section.Percent("share", 0.25, 0.01, 1),
         };

@@ -52,20 +52,20 @@ sealed class ConfigReferences(string self)
         {
             VolumeSettings v = volume.Value;
             // A copy of another box's disk may be meant: only what one box would see twice is wrong.
-            if (v.FsId is { } id) Once(volume, "fsid", $"{volume.Box} fsid {id:D}", "has this fsid");
+            if (v.FsId is { } id) Once(volume, "fsid", $"{volume.Box} fsid {id:D}", "has this fsid already");
             if (v.Label is { } label && v.FsId is null)
-                Once(volume, "label", $"{volume.Box} label {label}", "has this label: tell them apart by fsid");
+                Once(volume, "label", $"{volume.Box} label {label}", "has this label already: tell them apart by fsid");
             if (v.Mount.Length > 0)
                 Once(volume, "mount", $"{volume.Box} mount {Path.TrimEndingDirectorySeparator(v.Mount)}",
-                    "is mounted there");
+                    "is mounted there already");
             foreach (string image in v.Images)
-                Once(volume, "images", $"{volume.Box} image {image}", $"has {image}");
+                Once(volume, "images", $"{volume.Box} image {image}", $"has {image} already");
         }
 
         void Once(Owned<VolumeSettings> volume, string key, string thing, string says)
         {
             if (once.TryGetValue(thing, out string? former))
-                volume.Section.Report(key, $"[volumes.{former}] {says} already");
+                volume.Section.Report(key, $"[volumes.{former}] {says}");
             else once[thing] = volume.Value.Name;
         }
     }

@@ -15,7 +15,7 @@ sealed class ConfigReading
     internal List<Mistake> Mistakes { get; } = [];
     /// <summary>Sections and keys asked for, a section's own name as "*": "volumes.*.mount".</summary>
     internal HashSet<string> Known { get; } = new(StringComparer.Ordinal);
-    /// <summary>Section, key and the value in TOML, in the order of reading.</summary>
+    /// <summary>Section, key and the value in TOML, in the order of reading; a section's head has no key.</summary>
     internal List<(string Section, string Key, string Value)> Effective { get; } = [];
 
     internal void Report(Place place, string message) => Mistakes.Add(new Mistake(place, message));
@@ -84,6 +84,7 @@ sealed class ConfigSection(ConfigReading reading, string path, string kind, Toml
         {
             if (!IsName(entry.Key))
                 reading.Report(entry.KeyPlace, $"'{entry.Key}' is no name: letters, digits, - and _, at most 32");
+            reading.Effective.Add(($"{kind}.{entry.Key}", "", ""));
             yield return (entry.Key, new ConfigSection(reading, kind + "." + entry.Key, kind + ".*", TableOf(entry),
                 entry.KeyPlace));
         }

@@ -102,7 +102,7 @@ sealed record HistorySettings
     public required KeepSettings Keep { get; init; }
     /// <summary>History is thinned earlier where less than this part of a volume is free (0 to 0.9).</summary>
     public required double FreeFloor { get; init; }
-    /// <summary>How often there is a look whether something is to be done.</summary>
+    /// <summary>How often what is too old is taken away.</summary>
     public required TimeSpan Interval { get; init; }
     /// <summary>How often space is tidied up (reblock); zero: never.</summary>
     public required TimeSpan Reblock { get; init; }

@@ -46,10 +46,7 @@ sealed class TomlTree(Place place)
     /// <summary>Reads a text; what is wrong with its syntax, and keys given twice, are added to the mistakes.</summary>
     internal static TomlTree Parse(string text, List<Mistake> mistakes)
     {
-        DocumentSyntax document = SyntaxParser.Parse(text, "", validate: false);
-        // The first of a line says it; the others follow from it.
-        foreach (DiagnosticMessage message in document.Diagnostics.DistinctBy(m => m.Span.Start.Line))
-            mistakes.Add(new Mistake(PlaceOf(message.Span), "not TOML: " + Sentence(message.Message)));
+        DocumentSyntax document = ParseMended(text, mistakes);
         var root = new TomlTree(new Place(1, 1));
         foreach (KeyValueSyntax pair in document.KeyValues) root.Add(pair, mistakes);
         foreach (TableSyntaxBase table in document.Tables)
@@ -64,7 +61,35 @@ sealed class TomlTree(Place place)
             TomlTree? section = root.Descend([.. Keys(table.Name)], mistakes);
             foreach (KeyValueSyntax pair in table.Items) section?.Add(pair, mistakes);
         }
+        root._entries.Remove(BrokenSection);
         return root;
+    }
+
+    /// <summary>Stands in place of the head of a section that is no TOML; what is in it belongs to nobody.</summary>
+    const string BrokenSection = "broken section";
+    const int BrokenLinesMax = 100;
+
+    /// <summary>
+    /// Parses; a line that is no TOML is reported, taken out, and the rest parsed again: otherwise an open quote would
+    /// make mistakes of all lines behind it.
+    /// </summary>
+    static DocumentSyntax ParseMended(string text, List<Mistake> mistakes)
+    {
+        string[] lines = text.ReplaceLineEndings("\n").Split('\n');
+        for (int i = 0; ; i++)
+        {
+            DocumentSyntax document = SyntaxParser.Parse(string.Join('\n', lines), "", validate: false);
+            DiagnosticMessage? first = document.Diagnostics.MinBy(m => (m.Span.Start.Line, m.Span.Start.Column));
+            if (first is null || i == BrokenLinesMax) return document;
+            Place place = PlaceOf(first.Span);
+            mistakes.Add(new Mistake(place, "not TOML: " + Sentence(first.Message)));
+            int line = Math.Clamp(place.Line - 1, 0, lines.Length - 1);
+            // A line that was taken out already is not to blame: what is open began before it.
+            while (line > 0 && lines[line].Length == 0) line--;
+            bool isHead = lines[line].TrimStart().StartsWith('[');
+            lines[line] = isHead && !lines[line].Contains(BrokenSection, StringComparison.Ordinal)
+                ? $"[\"{BrokenSection}\"]" : "";
+        }
     }
 
     void Add(KeyValueSyntax pair, List<Mistake> mistakes)
@@ -146,7 +171,8 @@ sealed class TomlTree(Place place)
         _ => key.ToString()?.Trim() ?? "",
     };
 
-    static string Sentence(string message) => message.Trim().TrimEnd('.');
+    static string Sentence(string message) => message.Trim().TrimEnd('.')
+        .Replace("`\u2424` (token: `newline`)", "the end of the line", StringComparison.Ordinal);
 
     static Place PlaceOf(SourceSpan span) => new(span.Start.Line + 1, span.Start.Column + 1);
 }

@@ -51,7 +51,8 @@ static class Units
     }
 
     static bool TryNumber(string text, out double number) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
+        text.Length > 0 && char.IsAsciiDigit(text[0])
+        && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
 
     internal static string Bytes(long bytes)
     {

@@ -18,6 +18,7 @@ static class DaemonParts
         var volumes = new VolumeService(context, new VolumeServiceOptions());
         var peers = new PeerPart(context);
         var mirrors = new MirrorPart(context, peers, volumes);
-        return [panel, server, volumes, mirrors, peers];
+        var cleanup = new CleanupPart(context, volumes);
+        return [panel, server, volumes, cleanup, mirrors, peers];
     }
 }

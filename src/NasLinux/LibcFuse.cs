@@ -30,6 +30,9 @@ static unsafe partial class Libc
     [LibraryImport(Lib, EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial byte* RealPath(string path, byte* buffer);
 
+    [LibraryImport(Lib, EntryPoint = "setpriority", SetLastError = true)]
+    internal static partial int SetPriority(int which, int who, int priority);
+
     [LibraryImport(Lib, EntryPoint = "setsid", SetLastError = true)]
     internal static partial int SetSid();
 

@@ -10,6 +10,16 @@ public static class LinuxProcess
     const int ORdWr = 2, OCloExec = 0x80000;
     const string Descriptors = "/proc/self/fd";
 
+    /// <summary>
+    /// The calling thread gets the processor, and through that the disk, when nobody else wants it. No harm if that
+    /// is not allowed.
+    /// </summary>
+    public static void LowerPriority()
+    {
+        const int ofProcess = 0, thisThread = 0, least = 19;
+        _ = Libc.SetPriority(ofProcess, thisThread, least);
+    }
+
     /// <summary>Leaves the session of the terminal: signals of the terminal no longer arrive.</summary>
     public static void LeaveSession() => _ = Libc.SetSid();
 

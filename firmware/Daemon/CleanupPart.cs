@@ -1,0 +1,265 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using System.Threading;
+using Microsoft.Extensions.Logging;
+using NasCore;
+using NasCore.Maintenance;
+using NasCore.Primitives;
+using NasFirmware.Config;
+using NasFirmware.Status;
+using NasLinux;
+
+namespace NasFirmware.Daemon;
+
+/*
+ * The clean-up of the box: one thread at low priority that goes round the mounted volumes. For each there is a
+ * HistoryKeeper, which marks moments and thins the past by the policies of the configuration, and now and then a
+ * reblock, which gives back the room that the thinning left in half-empty big-blocks.
+ *
+ * Looking costs nothing: the keeper looks at memory only, and where nothing changed nothing is done. So that a
+ * sleeping disk is not woken, a reblock begins only where the volume was in use within the last look, unless room is
+ * short. Work is done in slices of a fraction of a second with pauses between them, so that it has no more than its
+ * share of the time; each slice holds a use of the volume, and ends at once when the volume goes.
+ */
+
+/// <summary>Thins history and tidies space.</summary>
+sealed class CleanupPart : IDaemonPart
+{
+    static readonly TimeSpan s_look = TimeSpan.FromMinutes(1), s_slice = TimeSpan.FromMilliseconds(200);
+
+    readonly DaemonContext _context;
+    readonly IVolumes _volumes;
+    readonly ILogger _log;
+    readonly Thread _thread;
+    readonly AutoResetEvent _wake = new(false);
+    readonly CancellationTokenSource _stop = new();
+    readonly Dictionary<string, CleanupOfVolume> _known = new(StringComparer.Ordinal);
+    volatile bool _isNew;
+
+    internal CleanupPart(DaemonContext context, IVolumes volumes)
+    {
+        _context = context;
+        _volumes = volumes;
+        _log = context.Loggers.CreateLogger("cleanup");
+        _thread = new Thread(Run) { IsBackground = true, Name = "cleanup", Priority = ThreadPriority.Lowest };
+    }
+
+    public void Start() => _thread.Start();
+
+    public void Stop(CancellationToken hurry)
+    {
+        _stop.Cancel();
+        _wake.Set();
+        if (_thread.IsAlive) _thread.Join();
+    }
+
+    public void Reload(Settings before, Settings now)
+    {
+        _isNew = true;
+        _wake.Set();
+    }
+
+    void Run()
+    {
+        LinuxProcess.LowerPriority();
+        while (!_stop.IsCancellationRequested)
+        {
+            if (_isNew) _known.Clear();
+            _isNew = false;
+            foreach (VolumeSettings volume in _context.Settings.Volumes.Where(v => v.Cleanup && !v.ReadOnly))
+                RunVolume(volume);
+            _wake.WaitOne(s_look);
+        }
+    }
+
+    void RunVolume(VolumeSettings volume)
+    {
+        if (_volumes.Find(volume.Name) is not { } handle)
+        {
+            _known.Remove(volume.Name);
+            return;
+        }
+        if (!_known.TryGetValue(volume.Name, out CleanupOfVolume? cleanup) || cleanup.Handle != handle)
+            cleanup = _known[volume.Name] = new CleanupOfVolume(handle, _context, _log);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, handle.Gone);
+        double share = _context.Settings.History.Share;
+        try
+        {
+            bool more = true;
+            while (more && !_isNew && !stop.IsCancellationRequested)
+            {
+                long from = _context.Time.GetTimestamp();
+                using (IDisposable? use = handle.TryUse())
+                {
+                    more = use is not null && cleanup.Slice(s_slice, stop.Token);
+                }
+                // The rest of the time belongs to others.
+                TimeSpan pause = _context.Time.GetElapsedTime(from) * ((1 - share) / share);
+                if (more) stop.Token.WaitHandle.WaitOne(pause);
+            }
+        }
+        catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+        {
+            CleanupLog.Failed(_log, volume.Name, e.Message);
+            _context.Board.UpdateVolume(volume.Name, v => v with { LastCleanup = "failed: " + e.Message });
+        }
+    }
+}
+
+/// <summary>The clean-up of one mounted volume. For one thread.</summary>
+sealed class CleanupOfVolume
+{
+    /// <summary>Big-blocks that are filled less are emptied.</summary>
+    const int ReblockFillPercent = 95;
+
+    readonly DaemonContext _context;
+    readonly ILogger _log;
+    readonly HistoryKeeper _keeper;
+    readonly long _floorBytes;
+    Dictionary<int, HistoryPolicy> _policies = [];
+    Reblock? _reblock;
+    long _reblockedAt, _busyBytes = -1;
+    ulong _reblockedTid;
+    string? _said;
+
+    internal CleanupOfVolume(VolumeHandle handle, DaemonContext context, ILogger log)
+    {
+        Handle = handle;
+        _context = context;
+        _log = log;
+        HistorySettings history = context.Settings.History;
+        IHistoryHost host = handle.Fs;
+        _floorBytes = (long)(host.TotalBytes * history.FreeFloor);
+        _keeper = new HistoryKeeper(host, new HistoryKeeperOptions
+        {
+            PolicyOf = id => _policies.TryGetValue(id, out HistoryPolicy? own) ? own : Policy(history.Keep),
+            FreeFloorBytes = _floorBytes, Period = history.Interval,
+            Log = text => CleanupLog.Line(log, handle.Name, text),
+        });
+        // A box that starts often does not tidy often.
+        _reblockedAt = context.Time.GetTimestamp();
+        _reblockedTid = handle.Fs.DurableTid;
+    }
+
+    internal VolumeHandle Handle { get; }
+
+    static HistoryPolicy Policy(KeepSettings keep) => new()
+    {
+        EveryVersion = keep.EveryVersion, Hourly = keep.Hourly, Daily = keep.Daily,
+    };
+
+    /// <summary>Works for about this long; true if there is more to do now.</summary>
+    internal bool Slice(TimeSpan time, CancellationToken stop)
+    {
+        var budget = new StepBudget { TimeMax = time };
+        HistoryPlan plan = _keeper.Plan();
+        HistoryRunEnd end = HistoryRunEnd.Done;
+        if (plan.IsDue)
+        {
+            if (plan.Thins) _policies = Policies();
+            end = _keeper.Run(in budget, stop);
+        }
+        bool more = end == HistoryRunEnd.Budget;
+        if (!more && !stop.IsCancellationRequested) more = SliceReblock(in budget, stop);
+        Show();
+        return more;
+    }
+
+    /// <summary>The policies of PFSs that have one of their own, by number: masters and slaves.</summary>
+    Dictionary<int, HistoryPolicy> Policies()
+    {
+        Settings settings = _context.Settings;
+        IEnumerable<(string Path, KeepSettings Keep)> own =
+        [
+            .. settings.Pfs.Where(p => p.Volume == Handle.Name).Select(p => (p.Path, p.Keep)),
+            .. settings.Mirrors.Where(m => m.To.Box == settings.Box.Name && m.To.Volume == Handle.Name)
+                .Select(m => (m.To.Pfs, m.Keep)),
+        ];
+        var policies = new Dictionary<int, HistoryPolicy>();
+        foreach ((string path, KeepSettings keep) in own)
+        {
+            if (!PfsNames.Find(Handle.Fs, path, out int id).IsError) policies[id] = Policy(keep);
+        }
+        return policies;
+    }
+
+    // ------------------------------------------------------------------ reblock
+
+    bool SliceReblock(in StepBudget budget, CancellationToken stop)
+    {
+        if (_reblock is null && !IsReblockDue()) return false;
+        if (_reblock is null)
+        {
+            Errno opened = Handle.Fs.OpenReblock(new ReblockRequest
+            {
+                AllPfs = true, FillPercent = ReblockFillPercent,
+            }, out _reblock);
+            if (opened.IsError || _reblock is null)
+            {
+                CleanupLog.Failed(_log, Handle.Name, $"reblock: {opened}");
+                SliceReblockDone();
+                return false;
+            }
+        }
+        StepEnd end = Handle.Fs.RunReblock(_reblock, in budget, stop);
+        if (end is StepEnd.Budget or StepEnd.Stopped) return end == StepEnd.Budget;
+        if (end == StepEnd.Done)
+        {
+            CleanupLog.Line(_log, Handle.Name, string.Create(CultureInfo.InvariantCulture,
+                $"reblock: {_reblock.BytesChanged} bytes were moved"));
+            _keeper.NoteReblocked();
+        }
+        else CleanupLog.Failed(_log, Handle.Name, $"reblock: {end}");
+        SliceReblockDone();
+        return false;
+    }
+
+    void SliceReblockDone()
+    {
+        _reblock = null;
+        _reblockedAt = _context.Time.GetTimestamp();
+        _reblockedTid = Handle.Fs.DurableTid;
+    }
+
+    bool IsReblockDue()
+    {
+        HammerFs fs = Handle.Fs;
+        long busy = fs.Volumes.BytesRead + fs.Volumes.BytesWritten;
+        bool wasBusy = _busyBytes >= 0 && busy != _busyBytes;
+        _busyBytes = busy;
+        if (fs.Health.IsCritical || fs.DurableTid == _reblockedTid) return false;
+        bool isShort = ((IHistoryHost)fs).FreeBytes < _floorBytes && _keeper.Status.WantsReblock;
+        TimeSpan period = _context.Settings.History.Reblock;
+        bool isTime = period > TimeSpan.Zero && _context.Time.GetElapsedTime(_reblockedAt) >= period;
+        return isShort || (isTime && wasBusy);
+    }
+
+    // ------------------------------------------------------------------ status
+
+    void Show()
+    {
+        HistoryStatus status = _keeper.Status;
+        string? last = status.Problem ?? (status.LastThinned is { } at ? string.Create(CultureInfo.InvariantCulture,
+            $"{at:yyyy-MM-dd HH:mm}Z: {status.RecordsRemoved} records, {status.BytesRemoved} bytes")
+            : null);
+        string text = $"{status.OldestReachable} {status.FullInDays} {last}";
+        if (text == _said) return;
+        _said = text;
+        _context.Board.UpdateVolume(Handle.Name, v => v with
+        {
+            OldestReachable = status.OldestReachable, FullInDays = status.FullInDays, LastCleanup = last,
+        });
+    }
+}
+
+/// <summary>What the clean-up logs. Event ids 300 to 319.</summary>
+static partial class CleanupLog
+{
+    [LoggerMessage(300, LogLevel.Information, "volume={Volume}: {Message}")]
+    internal static partial void Line(ILogger log, string volume, string message);
+
+    [LoggerMessage(301, LogLevel.Error, "volume={Volume}: {Trouble}")]
+    internal static partial void Failed(ILogger log, string volume, string trouble);
+}
