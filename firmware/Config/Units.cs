@@ -50,9 +50,12 @@ static class Units
         return true;
     }
 
-    static bool TryNumber(string text, out double number) =>
-        text.Length > 0 && char.IsAsciiDigit(text[0])
-        && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
+    static bool TryNumber(string text, out double number)
+    {
+        number = 0;
+        return text.Length > 0 && char.IsAsciiDigit(text[0])
+            && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
+    }
 
     internal static string Bytes(long bytes)
     {
