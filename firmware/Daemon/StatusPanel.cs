@@ -96,9 +96,19 @@ sealed class PanelThread
         {
             // Until the end.
         }
-        if (_showEnd) _part.End();
-        _part.Dispose();
+        try
+        {
+            if (_showEnd) _part.End();
+            _part.Dispose();
+        }
+        catch (Exception e)
+        {
+            Report(e);
+        }
     }
+
+    void Report(Exception e) =>
+        _board.Report(_part.Name, $"fault in this program: {e.GetType().Name}: {e.Message}");
 
     // The panel is for looking at: a mistake in it must not take the file systems down with it.
     TimeSpan Step()
@@ -109,7 +119,7 @@ sealed class PanelThread
         }
         catch (Exception e)
         {
-            _board.Report(_part.Name, $"fault in this program: {e.GetType().Name}: {e.Message}");
+            Report(e);
             return s_afterFault;
         }
     }

@@ -45,15 +45,18 @@ sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus firs
     internal void Change(Func<MirrorStatus, MirrorStatus> change)
     {
         MirrorStatus next;
+        bool same;
         lock (_lock)
         {
             next = change(_status) with { BytesPerSecond = Rate() };
-            if (next == _status) return;
+            same = next == _status;
             _status = next;
         }
         lock (_show)
         {
-            if (!_removed) board.Put(Status);
+            // What is not renewed is not believed for long, however good it was.
+            if (same) board.Renew(next.Name, next.IsSource);
+            else if (!_removed) board.Put(Status);
         }
     }
 

@@ -273,8 +273,8 @@ sealed class ReceiverSession(MirrorMeter meter, MirrorApply target) : MirrorWatc
 
     public override void ScanBegins(MirrorRange range) => meter.Change(s => s with
     {
-        Phase = range.Begin <= MirrorMeter.FirstBegin ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
-        Problem = null,
+        Phase = range.Begin <= MirrorMeter.FirstBegin ? MirrorPhase.FirstLoad : MirrorPhase.Streaming,
+        MasterTid = Tid.Format(range.End), Problem = null,
     });
 
     public override void Progress(long objId, long bytes)

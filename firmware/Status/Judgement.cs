@@ -131,7 +131,7 @@ static class Judgement
         string because = m.Problem is null ? "" : ": " + m.Problem;
         if (m.Differs is not null)
             yield return new Fact(Severity.Failed, LightState.Failed, $"{name}: the two sides differ: {m.Differs}");
-        if (m.AgeSeconds > limits.ReportAge.TotalSeconds)
+        if (m.Phase >= MirrorPhase.FirstLoad && m.AgeSeconds > limits.ReportAge.TotalSeconds)
         {
             yield return new Fact(Severity.Degraded, LightState.Lagging,
                 $"{name}: nothing was heard of it for {StatusWords.Seconds(m.AgeSeconds)}{because}");

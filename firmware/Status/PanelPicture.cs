@@ -106,8 +106,10 @@ static class PanelPicture
     internal static ScreenPage PageOf(string? name, BoxStatus box)
     {
         if (name is null) return ScreenPager.Pages(box)[0];
-        return Enum.TryParse(name, ignoreCase: true, out ScreenPageKind kind) && Enum.IsDefined(kind)
-            ? new ScreenPage(kind)
+        ScreenPage[] found = [.. Enum.GetValues<ScreenPageKind>()
+            .Where(k => name.Equals(k.ToString(), StringComparison.OrdinalIgnoreCase)).Select(k => new ScreenPage(k))];
+        return found.Length > 0
+            ? found[0]
             : throw new Cli.UsageException($"--page {name}: pages are "
                 + string.Join(", ", Enum.GetNames<ScreenPageKind>().Select(n => n.ToLowerInvariant())));
     }

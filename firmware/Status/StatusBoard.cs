@@ -55,6 +55,17 @@ sealed class StatusBoard(TimeProvider? time = null)
         _mirrors[key] = mirror;
     }
 
+    /// <summary>What is on the board of this mirror is still so.</summary>
+    internal void Renew(string name, bool isSource)
+    {
+        string key = Key(name, isSource);
+        lock (_gate)
+        {
+            if (_times.TryGetValue(key, out MirrorTimes times))
+                _times[key] = times with { Reported = _time.GetTimestamp() };
+        }
+    }
+
     internal void RemoveMirror(string name, bool isSource) => Change(() =>
     {
         _mirrors.Remove(Key(name, isSource));

@@ -73,6 +73,11 @@ public sealed class JudgementTests
             LightState.Attention, "mirror family to nas2: stalled twice"),
         new("silent loop", Alter(m => m with { AgeSeconds = 91 }), Severity.Degraded, LightState.Lagging,
             "mirror family to nas2: nothing was heard of it for 91 s"),
+        new("silent, and known to be unreachable", Boxes.Unreachable with
+            {
+                Mirrors = [Boxes.Unreachable.Mirrors[0] with { AgeSeconds = 3600 }],
+            }, Severity.Degraded, LightState.PeerUnreachable,
+            "mirror family to nas2: the other box does not answer: no route to host"),
         new("incoming", Alter(m => m with { IsSource = false, Phase = MirrorPhase.Unreachable }), Severity.Degraded,
             LightState.PeerUnreachable, "mirror family from nas2: the other box does not answer"),
         new("volume missing", Boxes.Missing, Severity.Failed, LightState.Failed,

@@ -23,7 +23,7 @@ public sealed class StatusBoardTests
         Assert.Equal(Severity.Good, reporter.Now().Severity);
         _time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(LightState.Lagging, reporter.Now().Light);
-        board.UpdateMirror("family", isSource: true, m => m);
+        board.Renew("family", isSource: true);
         Assert.Equal(Severity.Good, reporter.Now().Severity);
     }
 
