@@ -28,6 +28,7 @@ static class Program
         MountVerb.Create(),
         MtreeCommand.Create(),
         NewfsCommand.Create(),
+        .. ReblockCommands.Create(),
         SelftestCommand.Create(),
         ShowCommand.Create(),
         ShowUndoCommand.Create(),

@@ -38,6 +38,7 @@ static partial class ControlApi
         MapHistory(app, fs);
         app.MapPost("/mirror/source", (RequestDelegate)(c => ControlMirror.Source(c, fs, time, sessions)));
         app.MapPost("/mirror/target", (RequestDelegate)(c => ControlMirror.Target(c, fs, sessions)));
+        MapReblock(app, fs);
     }
 
     static MountReply Mount(HammerFs fs) => new(fs.Volumes.Label, fs.Volumes.FsId.ToString("D"), fs.Volumes.Version,

@@ -27,9 +27,20 @@ public sealed partial class HammerFs
     /// Goes on with a reblock. When the whole range is done it waits for the last group: only then are the big-blocks
     /// that it emptied free.
     /// </summary>
-    public StepEnd RunReblock(Reblock reblock, in StepBudget budget, CancellationToken stop)
+    /// <param name="reblock">From <see cref="OpenReblock"/>.</param>
+    /// <param name="budget">What this call may use up.</param>
+    /// <param name="stop">Ends it within 100 ms.</param>
+    /// <param name="settle">True if this is the last call: at the end of the budget the list under way is worked off;
+    /// then only position and counts are of use.</param>
+    public StepEnd RunReblock(Reblock reblock, in StepBudget budget, CancellationToken stop, bool settle = false)
     {
         StepEnd end = reblock.Step(in budget, stop);
+        if (settle && end == StepEnd.Budget)
+        {
+            reblock.Settle();
+            end = reblock.Step(new StepBudget(), stop);
+            if (end == StepEnd.Done && !reblock.IsAtEnd) return StepEnd.Budget;
+        }
         if (end != StepEnd.Done) return end;
         Errno durable = SyncAndWait(stop);
         return durable == Errno.Intr ? StepEnd.Stopped : durable.IsError ? StepEnd.Failed : StepEnd.Done;

@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.Threading;
 using NasCore.BTree;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -83,18 +82,16 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
     public BaseElm Position => _at < _count ? _items[_at].Elm.Base : _next;
 
     /// <summary>
-    /// Works off what is on the list and begins no other; afterwards only <see cref="Position"/> and counts are of use.
-    /// Space that was taken for the list would be lost until its big-block is empty.
+    /// From now on no other list is begun: a step ends with <see cref="StepEnd.Done"/> when this one is worked off, and
+    /// <see cref="IsAtEnd"/> tells whether the range ends there. Space taken for a list that is given up would be lost
+    /// until its big-block is empty.
     /// </summary>
-    public StepEnd Settle(CancellationToken stop)
-    {
-        bool wasDone = IsDone;
-        _settles = true;
-        StepEnd end = Step(new StepBudget(), stop);
-        return end == StepEnd.Done && !wasDone && !_atEnd ? StepEnd.Budget : end;
-    }
+    public void Settle() => _settles = true;
 
     bool _settles;
+
+    /// <summary>True if nothing of the range is left behind the list.</summary>
+    public bool IsAtEnd => _atEnd;
 
     /// <summary>The next sentence about something that could not be moved; false if there is none.</summary>
     public bool TryTakeComplaint(out string complaint) => _complaints.TryDequeue(out complaint!);
