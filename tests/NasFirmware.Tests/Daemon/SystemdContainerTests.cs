@@ -50,8 +50,8 @@ public sealed class SystemdContainerTests
         rm -rf root/etc/nashammer root/var/lib/nashammer
         mkdir -p root/etc/nashammer root/srv/photos root/var/lib/disks root/etc/systemd/system/nashammer.service.d
         printf '[Service]\nWatchdogSec=3\n' >root/etc/systemd/system/nashammer.service.d/quick.conf
-        truncate -s 512M root/var/lib/disks/photos.img
-        "$H" newfs -f -L photos root/var/lib/disks/photos.img >/dev/null
+        truncate -s 1G root/var/lib/disks/photos.img
+        "$H" newfs -f -u 32m -L photos root/var/lib/disks/photos.img >/dev/null
         cat >root/etc/nashammer/config.toml <<'C'
         [box]
         name = "trial"
@@ -72,8 +72,8 @@ public sealed class SystemdContainerTests
         ExecStart=/bin/bash /inside.sh
         ExecStopPost=/bin/sh -c 'journalctl --no-pager -u nashammer.service | tail -n 60'
         ExecStopPost=systemctl --no-block poweroff
-        StandardOutput=file:/trial.out
-        StandardError=file:/trial.out
+        StandardOutput=append:/trial.out
+        StandardError=append:/trial.out
         C
         printf '[Unit]\nRequires=basic.target\nWants=trial.service\nAfter=basic.target\nAllowIsolate=yes\n' \
             >root/etc/systemd/system/trial.target
