@@ -17,8 +17,9 @@ static class DaemonParts
         var server = new DaemonServer(context, status, reload);
         var volumes = new VolumeService(context, new VolumeServiceOptions());
         var peers = new PeerPart(context);
-        var mirrors = new MirrorPart(context, peers, volumes);
+        var verify = new VerifyPart(context, peers.Dialer, volumes, new MirrorPfs());
+        var mirrors = new MirrorPart(context, peers, volumes, verify.Service);
         var cleanup = new CleanupPart(context, volumes);
-        return [panel, server, volumes, cleanup, mirrors, peers];
+        return [panel, server, volumes, cleanup, verify, mirrors, peers];
     }
 }

@@ -14,7 +14,7 @@ static partial class PeerLog
         + "nashammer peer add NAME {Key}")]
     internal static partial void Stranger(ILogger log, string address, string key);
 
-    [LoggerMessage(4102, LogLevel.Information, "peer {Peer} connected from {Address}")]
+    [LoggerMessage(4102, LogLevel.Debug, "peer {Peer} connected from {Address}")]
     internal static partial void Connected(ILogger log, string peer, string address);
 
     [LoggerMessage(4103, LogLevel.Information, "peer {Peer} has {Count} connections already: one more was refused")]
