@@ -17,6 +17,7 @@ static partial class ControlApi
 {
     /// <summary>Longest piece of a prune that one request does.</summary>
     const int PruneMillisecondsMax = 10_000;
+    const int PruneMilliseconds = 500;
 
     static void MapHistory(WebApplication app, HammerFs fs)
     {
@@ -69,9 +70,12 @@ static partial class ControlApi
     {
         fs.TryGetPfs(id, out PseudofsData pfs);
         var moments = new List<KeptMoment>();
-        foreach (PruneMoment link in request.Softlinks)
+        foreach (PruneMoment? link in request.Softlinks ?? [])
+        {
+            if (link is null) throw new UsageException("a softlink without a TID");
             moments.Add(new KeptMoment(CommonOptions.ParseTid(link.Tid),
                 DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(link.Seconds, 0, uint.MaxValue))));
+        }
         foreach (SnapshotEntry s in fs.Snapshots(id))
             moments.Add(new KeptMoment(s.Tid, DateTimeOffset.FromUnixTimeSeconds(
                 (long)Math.Min(s.TimeMicros / 1_000_000, uint.MaxValue))));
@@ -85,7 +89,8 @@ static partial class ControlApi
         Require(fs.OpenPrune(id, rule, resume, out Prune? prune), "prune");
         var budget = new StepBudget
         {
-            TimeMax = TimeSpan.FromMilliseconds(Math.Clamp(request.Milliseconds, 1, PruneMillisecondsMax)),
+            TimeMax = TimeSpan.FromMilliseconds(Math.Clamp(request.Milliseconds ?? PruneMilliseconds, 1,
+                PruneMillisecondsMax)),
         };
         StepEnd end = prune!.Step(in budget, stop);
         if (end is StepEnd.NoSpace or StepEnd.Failed) Require(end == StepEnd.NoSpace ? Errno.NoSpc : Errno.Io, "prune");

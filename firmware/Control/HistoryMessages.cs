@@ -13,13 +13,13 @@ sealed record SnapshotItem(string Tid, long TimeMicros, string Label);
 sealed record SnapshotsReply(SnapshotItem[] Snapshots);
 
 /// <summary>Registers a TID; without one, the present state, which becomes durable first.</summary>
-sealed record SnapshotRequest(string? Tid, string? Label);
+sealed record SnapshotRequest(string? Tid = null, string? Label = null);
 
 /// <summary>Takes a TID off.</summary>
 sealed record SnapshotRemoval(string Tid);
 
 /// <summary>The configuration text; null if there is none.</summary>
-sealed record ConfigReply(string? Text);
+sealed record ConfigReply(string? Text = null);
 
 sealed record ConfigRequest(string Text);
 
@@ -30,14 +30,14 @@ sealed record PruneMoment(string Tid, long Seconds);
 sealed record PruneRequest
 {
     /// <summary>Snapshots known to the caller, in addition to the records.</summary>
-    public PruneMoment[] Softlinks { get; init; } = [];
+    public PruneMoment?[]? Softlinks { get; init; }
     public bool Everything { get; init; }
     /// <summary>Where the last piece ended; null begins.</summary>
     public string? Resume { get; init; }
     /// <summary>History that ended after this TID stays; from the first reply.</summary>
     public string? Limit { get; init; }
-    /// <summary>Time for this piece.</summary>
-    public int Milliseconds { get; init; } = 500;
+    /// <summary>Time for this piece; half a second if not given.</summary>
+    public int? Milliseconds { get; init; }
 }
 
 sealed record PruneReply
@@ -60,7 +60,8 @@ sealed record PruneReply
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(PfsIdsReply))]
 [JsonSerializable(typeof(SnapshotsReply))]
 [JsonSerializable(typeof(SnapshotRequest))]

@@ -29,7 +29,7 @@ public sealed class PowerPrune : ICampaign
         DiskImage image = volume.Format();
         var model = new ModelFs();
         var past = new RandomPast(c.Seed, c.Random);
-        using (HammerFs fs = volume.Mount(image, past.Time)) past.Make(fs, model, c.IsSmoke ? 70 : 400);
+        using (HammerFs fs = volume.Mount(image, past.Time)) past.Make(fs, model, c.IsSmoke ? 60 : 400);
         using var run = new CrashRun(volume, image, model.Tree);
         run.Time.Now = past.Time.Now;
         PruneRule rule = Rule(past, run.Fs, c.Seed);
@@ -71,7 +71,7 @@ public sealed class PowerPrune : ICampaign
                 if (end is StepEnd.Failed or StepEnd.NoSpace)
                     throw new CampaignFinding("a prune fails", $"{run.Volume}", $"{end}");
                 done = end == StepEnd.Done;
-                if (c.Random.Next(3) == 0) run.Do(generator.Next(run.Model!));
+                if (c.Random.Next(3) != 0) run.Do(generator.Next(run.Model!));
                 if (c.Random.Next(8) == 0) Snapshot(run, rule);
             }
             resume = prune!.Next;
