@@ -35,6 +35,7 @@ static class Program
         PeerCommand.Create(),
         PanelCommand.Create(),
         .. PfsCommands.Create(),
+        RejoinCommand.Create(),
         .. PruneCommands.Create(),
         .. SnapshotCommands.Create(),
         StatusCommand.Create(),

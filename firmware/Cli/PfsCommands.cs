@@ -101,9 +101,10 @@ static class PfsCommands
         {
             throw new UsageException($"PFS#{pfs.PfsId} is already a {(before.Slave ? "slave" : "master")}");
         }
+        PfsReply after;
         try
         {
-            pfs.Client.Change(pfs.PfsId, what);
+            after = pfs.Client.Change(pfs.PfsId, what);
         }
         catch (ControlException e)
         {
@@ -111,6 +112,9 @@ static class PfsCommands
             return CommandLine.Failed;
         }
         Console.WriteLine($"pfs-{what} of PFS#{pfs.PfsId} ({before.Label}) succeeded");
+        // On the error output, so that the original's line stays alone on the other.
+        if (after.Promotion is { } mark)
+            Console.Error.WriteLine($"the former master returns by: pfs-rejoin PATH {mark}");
         return 0;
     }
 

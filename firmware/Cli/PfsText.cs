@@ -22,7 +22,9 @@ static class PfsText
     };
 
     internal static string Status(string path, PfsReply reply) =>
-        PfsStatusText.Status(path, reply.Id, Data(reply), reply.VolumeVersion);
+        PfsStatusText.Status(path, reply.Id, Data(reply), reply.VolumeVersion)
+        // Differs: only for a PFS that was promoted, which the original cannot tell.
+        + (reply.Promotion is { } promotion ? $"    promoted={promotion}\n" : "");
 
     /// <summary>Options as words name=value (mirroring-and-operations 1.5).</summary>
     internal static PfsUpdateRequest Options(IEnumerable<string> words)

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using NasCore;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Cli;
 
@@ -36,6 +37,7 @@ static partial class ControlApi
             return Reply(new TidReply(Tid.Format(tid)), ControlJson.Default.TidReply);
         }));
         MapHistory(app, fs);
+        MapRejoin(app, fs);
         app.MapPost("/mirror/source", (RequestDelegate)(c => ControlMirror.Source(c, fs, time, sessions)));
         app.MapPost("/mirror/target", (RequestDelegate)(c => ControlMirror.Target(c, fs, sessions)));
         MapReblock(app, fs);
@@ -54,6 +56,8 @@ static partial class ControlApi
             Id = id, Exists = exists, VolumeVersion = fs.Volumes.Version, SyncBegTid = Tid.Format(pfs.SyncBegTid),
             SyncEndTid = Tid.Format(end), SharedUuid = pfs.SharedUuid, UniqueUuid = pfs.UniqueUuid, Slave = pfs.IsSlave,
             Label = LabelText.Get(pfs.Label), Snapshots = LabelText.Get(pfs.Snapshots), PruneMin = pfs.PruneMin,
+            Promotion = exists && !pfs.IsSlave && PromotionMark.TryGet(pfs, out PromotionMark mark) ? mark.ToString()
+                : null,
         };
     }
 

@@ -23,6 +23,8 @@ sealed record PfsReply
     public required string Label { get; init; }
     public required string Snapshots { get; init; }
     public required uint PruneMin { get; init; }
+    /// <summary>Of a promoted master: what pfs-rejoin of the former one wants to know.</summary>
+    public string? Promotion { get; init; }
 }
 
 /// <summary>A new PFS; absent UUIDs are made up.</summary>

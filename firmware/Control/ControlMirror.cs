@@ -37,6 +37,8 @@ static class ControlMirror
             };
             IByteChannel output = Number(query, "bandwidth") is { } rate and > 0
                 ? new PacedChannel(channel, new BandwidthLimiter(rate, time), time, stop) : channel;
+            // A stream has somebody at its other end who wants to be close behind.
+            using IDisposable? listens = options.Stream && !fs.IsReadOnly ? fs.Listen() : null;
             new MirrorSourceSession(output, fs.MirrorSource(Pfs(query)), options, time, watcher).Run(stop);
             return true;
         });

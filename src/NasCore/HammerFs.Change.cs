@@ -184,6 +184,7 @@ public sealed partial class HammerFs
         _dirty.Add(inode);
         _core!.Promise(3);
         _promisedBytes += HammerConst.NodeBytes + 128;
+        _core.Group.Touch(inode.PfsId, 0);
         _core.NoteChange();
     }
 
@@ -295,6 +296,7 @@ public sealed partial class HammerFs
             Errno e = _core!.Records.InsertMeta(key, MemoryMarshal.AsBytes(new ReadOnlySpan<PseudofsData>(in data)));
             if (e.IsError) throw new InvariantException($"broken invariant: space for a PFS record ({e})");
             _core.NoteChange();
+            if (data.IsSlave) LagBatch(pfsId, data.SyncEndTid);
         }
         finally
         {

@@ -218,6 +218,7 @@ public sealed partial class HammerFs
             DeleteData(cursor, inode, at, block);
             _core!.Freemap.Commit(arg.Extents[i], block);
             InsertData(inode, at, block, arg.Extents[i], arg.Crcs[i]);
+            _core.Pace.NoteStored(block);
             at += block;
         }
         arg.Count = 0;
@@ -247,6 +248,7 @@ public sealed partial class HammerFs
             MarkContent(inode);
         }
         if (arg.KillSetId) KillSetId(inode);
+        _core!.Pace.NoteFresh(arg.Source.Length);
         TouchContent(inode);
         RelieveDirtyBlocks(cursor);
         return Errno.None;
@@ -398,15 +400,17 @@ public sealed partial class HammerFs
         if (block.Base == 0 && size <= HammerConst.SmallFileBytes)
         {
             data = data[..HammerConst.RoundData((int)size)];
+            _core!.Pace.NoteStored(data.Length);
             BaseElm key = RecordKey.Data(inode.PfsId, inode.ObjId, data.Length);
             key.ObjType = ObjType.RegFile;
-            Errno small = _core!.Records.InsertSmall(key, data);
+            Errno small = _core.Records.InsertSmall(key, data);
             if (small.IsError) throw new InvariantException($"broken invariant: promised space for data ({small})");
             return;
         }
         if (_core!.Freemap.Allocate(Zone.LargeData, block.Bytes) is not { } off)
             throw new InvariantException("broken invariant: promised space for a block");
         _volumes.WriteZone2(off, data);
+        _core.Pace.NoteStored(block.Bytes);
         InsertData(inode, block.Base, block.Bytes, off, HammerCrc.Sum(_volumes.Version, data));
     }
 

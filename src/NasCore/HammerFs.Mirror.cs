@@ -9,6 +9,7 @@ using NasCore.Mirror;
 using NasCore.Objects;
 using NasCore.Ondisk;
 using NasCore.Primitives;
+using NasCore.Transactions;
 
 namespace NasCore;
 
@@ -33,7 +34,13 @@ public sealed partial class HammerFs
         if (!TryGetPfs(pfsId, out PseudofsData pfs)) return Errno.NoEnt;
         if (!pfs.IsSlave || pfsId == 0) return Errno.RoFs;
         lease = TryLease(pfsId);
-        return lease is null ? Errno.Busy : Errno.None;
+        if (lease is null) return Errno.Busy;
+        // A return of a former master that was cut off is finished first.
+        Errno result = RejoinRollback(pfsId);
+        if (!result.IsError) return result;
+        lease.Dispose();
+        lease = null;
+        return result;
     }
 
     /// <summary>The right to write a stream into a slave, or to roll it back: one at a time for each PFS.</summary>
@@ -78,8 +85,11 @@ public sealed partial class HammerFs
     {
         CloseDirty();
         // A group without changes stays empty: what a stream only passed over is no reason to write.
-        if (_atClose.Count == 0 || Core.Writer.IsClean) return;
-        foreach (Action atClose in _atClose.Values) atClose();
+        if (_atClose.Count > 0 && !Core.Writer.IsClean)
+        {
+            foreach (Action atClose in _atClose.Values) atClose();
+        }
+        LagGroupClosed();
     }
 
     /// <summary>New contents for a PFS record, under the key that it has; only in space that nobody needs.</summary>
@@ -113,6 +123,7 @@ public sealed partial class HammerFs
             return fs._epochs.Enter();
         }
 
+        public IDisposable KeepHistory(int pfsId, ulong end) => fs.KeepHistory(pfsId, end, end);
         public void ExitShared() => fs._lock.ExitReadLock();
         public void LeaveEpoch(int epoch) => fs._epochs.Leave(epoch);
     }
@@ -167,6 +178,7 @@ public sealed partial class HammerFs
                 {
                     ulong safe = fs.SafeTidShared(pfsId);
                     if (safe > looked && HasNews(tid)) return true;
+                    if (safe > looked) fs.LagSame(pfsId, tid, safe);
                     looked = Math.Max(looked, safe);
                     if (!moved.Wait(timeout, stop)) return false;
                     moved.Reset();
@@ -258,9 +270,7 @@ public sealed partial class HammerFs
             if (scan.Kind == MirrorItemKind.Skip) continue;
             ref readonly BaseElm elm = ref scan.Leaf.Base;
             // Records of the file system itself lie under the root directory of PFS 0; configuration is not mirrored.
-            bool ofFs = elm.RecType == RecType.Config || (pfsId == 0 && elm.ObjId == HammerConst.RootObjId
-                && (elm.RecType == RecType.Pfs || (elm.RecType == RecType.Ext && elm.Key < 0)));
-            if (!ofFs && (elm.CreateTid > tid || elm.DeleteTid > tid)) return true;
+            if (!GroupState.IsOfFs(in elm) && (elm.CreateTid > tid || elm.DeleteTid > tid)) return true;
         }
         return false;
     }

@@ -40,6 +40,7 @@ public sealed partial class HammerFs
             OnDurable = DestroyMore,
             OnRedo = LogRedo,
         };
+        _core.Group.FirstTouch = LagFirstTouch;
         _core.Freemap.Damage = text => _options.Log?.Invoke(text);
         _pfsFresh = _volumes.Root.Header.NextTid == Tid.Initial;
         OpenReplay(outcome, RedoRecovery.Plan(_volumes, _fifoGeometry, outcome));

@@ -125,6 +125,7 @@ public sealed partial class HammerFs
         result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData pfs) =>
         {
             if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
+            if (IsDestroyingIn(pfsId)) return Errno.NeedFlush;
             ForgetPfs(pfsId);
             pfs.MirrorFlags |= PseudofsData.FlagSlave;
             SlaveMark.SetFed(ref pfs, Guid.Empty);
@@ -217,6 +218,16 @@ public sealed partial class HammerFs
         {
             _lock.ExitReadLock();
         }
+    }
+
+    /// <summary>Objects of a PFS are still being destroyed in pieces, which a slave's must not be.</summary>
+    bool IsDestroyingIn(int pfsId)
+    {
+        foreach (Inode inode in _destroying)
+        {
+            if (inode.PfsId == pfsId) return true;
+        }
+        return false;
     }
 
     // Only the root directory may be open.

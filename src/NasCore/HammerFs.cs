@@ -49,6 +49,7 @@ public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, ID
     {
         _volumes = volumes;
         _options = options;
+        _started = options.Time.GetTimestamp();
         _pool = new BufferMemoryPool();
         _cache = new BufferCache(volumes, _pool, (int)Math.Max(512, options.CacheBytes / HammerConst.BufferBytes));
         _nodes = new NodeStore(_cache, volumes.Version);

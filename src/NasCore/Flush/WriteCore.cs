@@ -47,7 +47,6 @@ public sealed partial class WriteCore : IDisposable
     readonly GroupWriter _disk;
     readonly RankedLock _flushLock = new(LockRank.Flush, "flush");
     readonly TimeProvider _time;
-    readonly TimeSpan _interval;
     List<BaseElm> _dueRemovals = [];
     ulong _durableTid;
     long _openedAt;
@@ -64,7 +63,7 @@ public sealed partial class WriteCore : IDisposable
         _lock = fsLock;
         _health = health;
         _time = time;
-        _interval = interval;
+        Pace = new FlushPace(interval, _wake.Set);
         _log = new UndoLog(volumes, geometry, cache.Pool, fifoPosition, fifoSeq);
         _writer = new MetaWriter(volumes, cache, _log);
         _waiters = new DurableWaiters(health);
@@ -84,6 +83,8 @@ public sealed partial class WriteCore : IDisposable
     /// <summary>True while records wait for their physical removal (W8).</summary>
     public bool HasDueRemovals => _dueRemovals.Count > 0;
     public TidAllocator Tids => _tids;
+    /// <summary>How long a change waits for its group to close.</summary>
+    public FlushPace Pace { get; }
     public MetaWriter Writer => _writer;
 
     /// <summary>Brings dirty blocks and inodes into the tree; called under the exclusive lock at each close.</summary>
@@ -103,6 +104,9 @@ public sealed partial class WriteCore : IDisposable
 
     /// <summary>Position in the FIFO where the next record goes.</summary>
     public long FifoPosition => _log.Position;
+
+    /// <summary>TID of the last group that was closed, durable or not; under the lock.</summary>
+    public ulong ClosedTid { get; private set; }
 
     /// <summary>Groups written so far, for status.</summary>
     public long GroupsWritten => _disk.Written;
@@ -181,7 +185,7 @@ public sealed partial class WriteCore : IDisposable
             _wake.Reset();
             if (_stopping) return;
             long openedAt = Volatile.Read(ref _openedAt);
-            bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= _interval;
+            bool due = openedAt != 0 && _time.GetElapsedTime(openedAt) >= Pace.Interval;
             Volatile.Write(ref _busySince, _time.GetTimestamp());
             try
             {
@@ -208,7 +212,7 @@ public sealed partial class WriteCore : IDisposable
         if (_waiters.IsWanted || _waiters.HasRedo) return TimeSpan.Zero;
         long openedAt = Volatile.Read(ref _openedAt);
         if (openedAt == 0) return Timeout.InfiniteTimeSpan;
-        TimeSpan left = _interval - _time.GetElapsedTime(openedAt);
+        TimeSpan left = Pace.Interval - _time.GetElapsedTime(openedAt);
         return left <= TimeSpan.Zero ? TimeSpan.Zero : left + TimeSpan.FromMilliseconds(1);
     }
 
@@ -277,6 +281,7 @@ public sealed partial class WriteCore : IDisposable
             CloseRemovals();
             OnClose?.Invoke();
             DropPromises();
+            Pace.GroupClosed();
             Volatile.Write(ref _openedAt, 0);
             if (_writer.IsClean)
             {
@@ -289,6 +294,7 @@ public sealed partial class WriteCore : IDisposable
                 Number = _group.Number, Tid = _group.Tid, Removals = _group.Removals,
                 First = _disk.ReplayFirst >= 0 ? _disk.ReplayFirst : _log.GroupStart,
             };
+            ClosedTid = _group.Tid;
             closed.Fifo = _log.CloseGroup();
             closed.Next = _log.Position;
             (closed.Meta, closed.Data) = _writer.CloseGroup();

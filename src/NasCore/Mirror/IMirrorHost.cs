@@ -20,4 +20,7 @@ public interface IMirrorHost
     /// <summary>Gives the lock back; the pin stays.</summary>
     void ExitShared();
     void LeaveEpoch(int epoch);
+
+    /// <summary>Until it is disposed, maintenance removes nothing of a PFS that is visible at this TID.</summary>
+    System.IDisposable KeepHistory(int pfsId, ulong end);
 }

@@ -1,6 +1,7 @@
 using System;
 using System.Globalization;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -9,8 +10,18 @@ namespace NasCore.Mirror;
 public readonly record struct PfsState(Guid SharedUuid, Guid UniqueUuid, bool IsSlave, ulong SyncBegTid,
     ulong SyncEndTid)
 {
+    /// <summary>Of a master that was a slave: where its own history begins (architecture M4).</summary>
+    public PromotionMark? Promotion { get; init; }
+
+    /// <summary>Of a slave: the unique UUID of its source; empty if not known.</summary>
+    public Guid FedBy { get; init; }
+
     public static PfsState Of(in PseudofsData pfs) =>
-        new(pfs.SharedUuid, pfs.UniqueUuid, pfs.IsSlave, pfs.SyncBegTid, pfs.SyncEndTid);
+        new(pfs.SharedUuid, pfs.UniqueUuid, pfs.IsSlave, pfs.SyncBegTid, pfs.SyncEndTid)
+        {
+            Promotion = !pfs.IsSlave && PromotionMark.TryGet(pfs, out PromotionMark mark) ? mark : null,
+            FedBy = pfs.IsSlave ? SlaveMark.FedBy(in pfs) : Guid.Empty,
+        };
 }
 
 /// <summary>
@@ -26,17 +37,25 @@ public abstract record MirrorPlan
     public sealed record TargetIsMaster : MirrorPlan;
     /// <summary>The target has a newer state than the source can give.</summary>
     public sealed record SlaveAhead(ulong TargetEnd, ulong SourceEnd) : MirrorPlan;
+    /// <summary>The target was the master before the source was promoted, and still thinks so.</summary>
+    public sealed record FormerMaster(PromotionMark Promotion) : MirrorPlan;
+    /// <summary>The target has what the former master did after the source was promoted.</summary>
+    public sealed record Parted(ulong TargetEnd, PromotionMark Promotion) : MirrorPlan;
     public sealed record UpToDate(ulong EndTid) : MirrorPlan;
     /// <summary>Send what happened after From up to and with To.</summary>
     public sealed record Send(ulong From, ulong To) : MirrorPlan;
 
     /// <summary>True if nothing may be sent.</summary>
-    public bool IsRefusal => this is Unrelated or TargetIsMaster or SlaveAhead;
+    public bool IsRefusal => this is Unrelated or TargetIsMaster or SlaveAhead or FormerMaster or Parted;
 
     public static MirrorPlan Of(PfsState source, PfsState target) => (source, target) switch
     {
         _ when source.SharedUuid != target.SharedUuid => new Unrelated(source.SharedUuid, target.SharedUuid),
+        ({ Promotion: { } p }, { IsSlave: false }) when p.Former == target.UniqueUuid => new FormerMaster(p),
         _ when !target.IsSlave => new TargetIsMaster(),
+        // Numbers alone cannot tell two histories apart; these TIDs are the former master's.
+        ({ Promotion: { EndTid: > 0 } p }, { SyncEndTid: var end }) when end > p.EndTid && end < p.Tid =>
+            new Parted(end, p),
         _ when target.SyncEndTid > source.SyncEndTid => new SlaveAhead(target.SyncEndTid, source.SyncEndTid),
         _ when target.SyncEndTid == source.SyncEndTid => new UpToDate(target.SyncEndTid),
         _ => new Send(target.SyncEndTid, source.SyncEndTid),
@@ -50,6 +69,12 @@ public abstract record MirrorPlan
         TargetIsMaster => "the target is a master; only a slave can be a mirror's target (pfs-downgrade makes it one)",
         SlaveAhead a => $"the target is at {Tid.Format(a.TargetEnd)}, ahead of the source at "
             + $"{Tid.Format(a.SourceEnd)}: the source is not where the target came from, or went back in time",
+        FormerMaster f => "the target was the master before the source was promoted, and went its own way "
+            + $"since {Tid.Format(f.Promotion.EndTid)}: pfs-rejoin PATH {f.Promotion} makes it a slave, and shows "
+            + "before what it loses",
+        Parted p => $"the target is at {Tid.Format(p.TargetEnd)}, which the former master wrote after the source was "
+            + $"promoted at {Tid.Format(p.Promotion.EndTid)}: pfs-rejoin PATH {p.Promotion} takes it back, and shows "
+            + "before what it loses",
         UpToDate u => $"up to date at {Tid.Format(u.EndTid)}",
         Send s => $"send {Tid.Format(s.From)} to {Tid.Format(s.To)}",
         _ => ToString(),

@@ -18,6 +18,7 @@ public sealed class MirrorScan : IMirrorScan
     readonly MirrorRange _range;
     readonly FilteredScan _scan;
     readonly BaseElm _first, _from;
+    readonly IDisposable _kept;
     LeafElm _leaf;
     int _at = -1, _epoch = -1;
     bool _before;
@@ -37,6 +38,7 @@ public sealed class MirrorScan : IMirrorScan
     {
         _host = host;
         _range = range;
+        _kept = host.KeepHistory(pfsId, range.End);
         _first = FilteredScan.FirstKey(pfsId);
         BaseElm last = FilteredScan.LastKey(pfsId);
         from.Localization = (from.Localization & Localization.TypeMask) | Localization.OfPfs(pfsId).Value;
@@ -149,5 +151,9 @@ public sealed class MirrorScan : IMirrorScan
         _epoch = -1;
     }
 
-    public void Dispose() => Leave();
+    public void Dispose()
+    {
+        Leave();
+        _kept.Dispose();
+    }
 }

@@ -118,7 +118,7 @@ public sealed class MirrorTargetSession
         MirrorWatcher.Require(_target!.ReadPfs(out PseudofsData own), "the target PFS cannot be read");
         MirrorPlan plan = MirrorPlan.Of(PfsState.Of(header), PfsState.Of(own));
         // The range end of an IDLE batch means nothing: a target ahead is refused when records come.
-        if (plan is MirrorPlan.Unrelated or MirrorPlan.TargetIsMaster)
+        if (plan is MirrorPlan.Unrelated or MirrorPlan.TargetIsMaster or MirrorPlan.FormerMaster or MirrorPlan.Parted)
         {
             throw new MirrorRefusedException(plan, plan.Sentence);
         }

@@ -20,6 +20,9 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
     public BTreeIndex Tree => tree;
     public Freemap Freemap => freemap;
 
+    /// <summary>What a record without data takes in a mirror stream.</summary>
+    const int RecordBytes = 80;
+
     /// <summary>Wall-clock seconds for create_ts and delete_ts, which are for display only.</summary>
     public uint NowSeconds => (uint)Math.Clamp(time.GetUtcNow().ToUnixTimeSeconds(), 0, uint.MaxValue);
 
@@ -59,7 +62,11 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
     /// <summary>Inserts an element whose data are in place already and charged.</summary>
     public Errno InsertElm(in LeafElm elm)
     {
-        if (tree.Insert(in elm)) return Errno.None;
+        if (tree.Insert(in elm))
+        {
+            group.Touch(in elm.Base, RecordBytes + elm.DataLen);
+            return Errno.None;
+        }
         if (elm.DataOffset != 0) freemap.Free(elm.Data, elm.DataLen);
         return Errno.NoSpc;
     }
@@ -112,6 +119,7 @@ public sealed class RecordStore(BTreeIndex tree, Freemap freemap, IMetaWriter wr
         }
         Invariant.Check(elm.Base.CreateTid < group.Tid, "a record is not younger than the open group");
         tree.SetDelete(cursor, group.Tid, NowSeconds);
+        group.Touch(in elm.Base, RecordBytes);
         if (noHistory) group.Removals.Add(elm.Base);
         return false;
     }

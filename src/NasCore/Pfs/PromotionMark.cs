@@ -1,5 +1,6 @@
 using System;
 using System.Buffers.Binary;
+using System.Globalization;
 using NasCore.Ondisk;
 
 namespace NasCore.Pfs;
@@ -28,6 +29,28 @@ public readonly record struct PromotionMark(ulong Tid, Guid Unique, Guid Former,
         pfs.UniqueUuid.TryWriteBytes(bytes[16..]);
         former.TryWriteBytes(bytes[32..]);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[48..], pfs.SyncEndTid);
+    }
+
+    /// <summary>As commands take it: the last common TID, the first own one, the former master's UUID.</summary>
+    public override string ToString() =>
+        $"{Primitives.Tid.Format(EndTid)}:{Primitives.Tid.Format(Tid)}:{Former:D}";
+
+    /// <summary>Reads what <see cref="ToString"/> gives; the UUID of the promoted PFS is not in it.</summary>
+    public static bool TryParse(string text, out PromotionMark mark)
+    {
+        mark = default;
+        string[] parts = text.Split(':');
+        if (parts.Length != 3 || !TryTid(parts[0], out ulong end) || !TryTid(parts[1], out ulong tid)
+            || !Guid.TryParseExact(parts[2], "D", out Guid former)) return false;
+        mark = new PromotionMark(tid, Guid.Empty, former, end);
+        return true;
+    }
+
+    static bool TryTid(string text, out ulong tid)
+    {
+        tid = 0;
+        return text.StartsWith("0x", StringComparison.Ordinal)
+            && ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out tid);
     }
 
     /// <summary>False if the PFS was never promoted by us.</summary>

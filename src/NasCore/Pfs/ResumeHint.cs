@@ -96,11 +96,30 @@ public readonly struct ResumeHint(Guid source, ulong begin, ulong end, in BaseEl
 /// <summary>
 /// What a slave keeps in the reserved words of its PFS record (offset 228): a <see cref="ResumeHint"/> inside a batch;
 /// behind a complete one "NHf1" and the unique UUID (16) of the source that it came from, so that a promotion can tell
-/// whose history it goes on from (architecture M4).
+/// whose history it goes on from; or the mark of a return that is not finished (architecture M4).
 /// </summary>
 public static class SlaveMark
 {
-    const uint MagicFed = 0x3166484E;
+    const uint MagicFed = 0x3166484E, MagicRollback = 0x3162484E;
+
+    /// <summary>
+    /// "NHb1", zero, a TID (8): everything behind the TID is still to be rolled back before the first batch (M4).
+    /// </summary>
+    public static void SetRollback(ref PseudofsData pfs, ulong endTid)
+    {
+        Span<byte> bytes = Bytes(ref pfs);
+        bytes.Clear();
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, MagicRollback);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], endTid);
+    }
+
+    public static bool TryGetRollback(in PseudofsData pfs, out ulong endTid)
+    {
+        PseudofsData copy = pfs;
+        ReadOnlySpan<byte> bytes = Bytes(ref copy);
+        endTid = BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]);
+        return pfs.IsSlave && BinaryPrimitives.ReadUInt32LittleEndian(bytes) == MagicRollback;
+    }
 
     /// <summary>The batch is complete: the hint goes, its source stays.</summary>
     public static void SetFed(ref PseudofsData pfs, Guid source)
