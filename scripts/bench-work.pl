@@ -12,6 +12,11 @@
 #        bench-work.pl change DIR FILES SEED          writes 4 KiB over the start of some of the files of create
 #        bench-work.pl append DIR PROCESSES TIMES     each process: 4 KiB behind its own file, fsync, again
 #        bench-work.pl save DIR TIMES                 create, 4 KiB, fsync, rename over the one before
+#        bench-work.pl mixed DIR MIB SECONDS          MIB a second in files of 4 KiB to 4 MiB, some overwritten, some
+#                                                     appended to, some deleted
+#        bench-work.pl lag DIR COPY TIMES GAP OUT     a small file, fsync; seconds until it can be read in the mirror's
+#                                                     COPY, one a line into OUT; GAP seconds between
+#        bench-work.pl first COMMAND...               until the command's error output tells of the first record sent
 use strict;
 use warnings;
 use Fcntl qw(:DEFAULT :mode);
@@ -223,7 +228,77 @@ sub do_save {
     }
 }
 
+sub do_mixed {
+    my ($mib, $seconds) = @more;
+    my $data = noise(4 << 20);
+    my @sizes = (4 << 10, 4 << 10, 16 << 10, 64 << 10, 300 << 10, 1 << 20, 4 << 20);
+    my ($sent, $made) = (0, 0);
+    srand(7);
+    mkdir($place);
+    $start = time;
+    while ((my $passed = time - $start) < $seconds) {
+        my $ahead = $sent / ($mib << 20) - $passed;
+        if ($ahead > 0) { Time::HiRes::sleep($ahead); next; }
+        my $bytes = $sizes[int(rand(@sizes))];
+        my $kind = rand(10);
+        my $name = "$place/m" . ($kind < 6 || $made < 20 ? $made++ % 400 : int(rand($made < 400 ? $made : 400)));
+        if ($kind >= 9) { unlink($name); next; }
+        sysopen(my $file, $name, O_WRONLY | O_CREAT | ($kind >= 6 ? O_APPEND : 0), 0644) or die "$name: $!";
+        put($file, substr($data, int(rand(length($data) - $bytes + 1)), $bytes));
+        close($file) or die "close $name: $!";
+        $sent += $bytes;
+    }
+}
+
+sub do_lag {
+    my ($copy, $times, $gap, $out) = @more;
+    open(my $figures, '>', $out) or die "$out: $!";
+    $start = time;
+    for my $i (1 .. $times) {
+        # Not in step with the flush groups.
+        Time::HiRes::sleep($gap * (0.5 + rand(1)));
+        my $name = sprintf('lag-%d-%d', $$, $i);
+        sysopen(my $file, "$place/$name", O_WRONLY | O_CREAT | O_EXCL, 0644) or die "$place/$name: $!";
+        put($file, $name);
+        $file->sync or die "fsync: $!";
+        my $from = time;
+        close($file);
+        while (1) {
+            if (sysopen(my $there, "$copy/$name", O_RDONLY)) {
+                sysread($there, my $text, 100);
+                last if defined $text and $text eq $name;
+            }
+            die "$name has not arrived after 120 s" if time - $from > 120;
+            Time::HiRes::sleep(0.01);
+        }
+        printf $figures "%.3f\n", time - $from;
+    }
+    close($figures);
+}
+
+sub do_first {
+    $start = time;
+    pipe(my $read, my $write) or die "pipe: $!";
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        close($read);
+        POSIX::dup2(fileno($write), 2);
+        open(STDOUT, '>', '/dev/null');
+        exec($place, @more) or POSIX::_exit(127);
+    }
+    close($write);
+    my ($all, $end) = ('', 0);
+    while (sysread($read, my $piece, 4096)) {
+        $all .= $piece;
+        $end ||= time if $all =~ /scan obj=/;
+    }
+    waitpid($pid, 0);
+    die "the command failed: $all" if $? or !$end;
+    $start += time - $end;
+}
+
 my %verbs = (
+    mixed => \&do_mixed, lag => \&do_lag, first => \&do_first,
     append => \&do_append, save => \&do_save,
     write => \&do_write, read => \&do_read, create => \&do_create, touch => \&do_touch, walk => \&do_walk,
     delete => \&do_delete, random => \&do_random, change => \&do_change,

@@ -5,7 +5,7 @@
 # usage: scripts/bench.sh               (or make bench)
 #
 # BENCH="write read"    only these lines: write read random16 random64 create walk delete append
-#                       save fsyncers mirror increment mount memory
+#                       save fsyncers mirror increment first lag mount memory
 # BENCH_RUNS=N          alternating runs (default 5)
 # BENCH_PEERS="ext4"    only these neighbours: ext4 btrfs ntfs-3g fuse2fs
 # BENCH_SCALE=N         divides all counts and sizes, for a trial of the script (default 1; figures mean nothing then)
@@ -18,7 +18,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-all_lines="write read random16 random64 create walk delete append save fsyncers mirror increment mount memory"
+all_lines="write read random16 random64 create walk delete append save fsyncers mirror increment first lag mount memory"
 lines=${BENCH:-$all_lines}
 runs=${BENCH_RUNS:-5}
 scale=${BENCH_SCALE:-1}
@@ -454,6 +454,57 @@ line_increment() {
         "$(awk -v s="$cpu" 'BEGIN { printf "%.0f ms", s * 1000 }')${nodes:+, $nodes visited}" "<= 100 ms" \
         "$(at_most "$cpu" 0.1)"
     compare increment "the same, time" 1 mirrors/s rsync 20
+}
+
+# A first load begins at once, whatever the size: until the first record is sent, of a PFS larger than what the original
+# would scan before.
+line_first() {
+    local run seconds
+    make_pfs ours
+    "$work" write "$scratch/ours/data/big" $((5 * 1024 / scale)) >/dev/null
+    "$work" create "$scratch/ours/data" $((20000 / scale)) 4096 200 >/dev/null
+    settle ours
+    for run in $(seq "$runs"); do
+        cold ours
+        slave_of ours-2 ours
+        keep first ours "$("$work" first "$program" mirror-copy -v "$scratch/ours/data" "$scratch/ours-2/data")"
+        discard ours-2
+    done
+    seconds=$(median_of first ours)
+    row "first byte of a first load of $((5 * 1024 / scale)) MiB, cold" "$(printf "%.2f s" "$seconds")" \
+        "<= 1 s" "$(at_most "$seconds" 1)"
+}
+
+# percentile N FILE
+percentile() { sort -g "$2" | awk -v p="$1" '{ v[NR] = $1 } END { print v[int((NR * p + 99) / 100)] }'; }
+
+# lag_row WHAT FILE
+lag_row() {
+    local middle most
+    middle=$(percentile 50 "$2")
+    most=$(percentile 99 "$2")
+    row "$1, p50" "$middle s" "<= 1.5 s" "$(at_most "$middle" 1.5)"
+    row "$1, p99" "$most s" "<= 5 s" "$(at_most "$most" 5)"
+}
+
+# From fsync on the master to durable and readable on the slave, which shows nothing that is not durable.
+line_lag() {
+    local stream writer times=$((100 / scale)) from=$scratch/ours/data to=$scratch/ours-2/data
+    [ "$times" -ge 5 ] || times=5
+    make_pfs ours
+    slave_of ours-2 ours
+    "$program" mirror-stream -i 0 "$from" "$to" >/dev/null 2>"$scratch/mirror.log" &
+    stream=$!
+    "$work" lag "$from" "$to" "$times" 0.7 "$scratch/lag.small" >/dev/null
+    lag_row "lag of a mirror, single small changes" "$scratch/lag.small"
+    "$work" mixed "$from/mixed" 20 $((times * 4)) >/dev/null &
+    writer=$!
+    "$work" lag "$from" "$to" "$times" 0.7 "$scratch/lag.mixed" >/dev/null
+    kill "$writer" 2>/dev/null || true
+    wait "$writer" 2>/dev/null || true
+    lag_row "lag of a mirror, 20 MB/s of mixed writes" "$scratch/lag.mixed"
+    kill "$stream"
+    wait "$stream" 2>/dev/null || true
 }
 
 line_mount() {

@@ -56,10 +56,11 @@ sealed record MirrorResult(bool Ok, string? Error);
 /// <summary>What a mirror session does, for display.</summary>
 sealed record MirrorEvent
 {
-    /// <summary>scan, progress, batch, wait, delay, split, bad.</summary>
+    /// <summary>scan, progress, batch, wait, delay, split, bad, resumed, restart.</summary>
     public required string Kind { get; init; }
     public string? Begin { get; init; }
     public string? End { get; init; }
+    /// <summary>An object id; of "restart" the reason.</summary>
     public string? Obj { get; init; }
     public long Bytes { get; init; }
     public long Records { get; init; }

@@ -194,6 +194,15 @@ static class ControlMirror
             },
         }, ControlJson.Default.MirrorEvent);
 
+        public override void Resumed(MirrorRange range, BaseElm key) => channel.Send(FrameKind.Event, new MirrorEvent
+        {
+            Kind = "resumed", Begin = Tid.Format(range.Begin), End = Tid.Format(range.End),
+            Obj = key.ObjId.ToString("x16", CultureInfo.InvariantCulture),
+        }, ControlJson.Default.MirrorEvent);
+
+        public override void ResumeRefused(string reason) => channel.Send(FrameKind.Event,
+            new MirrorEvent { Kind = "restart", Obj = reason }, ControlJson.Default.MirrorEvent);
+
         public override void Waiting() => Send("wait", _range);
         public override void Delaying() => Send("delay", _range);
 

@@ -27,6 +27,12 @@ sealed class MirrorProgress(string name, int verbose, bool oneWayTarget)
                 case "bad":
                     Line($"data of record {e.Obj} are damaged at the source; the target keeps what it has");
                     break;
+                case "resumed" when verbose > 0:
+                    Line($"{name}: {Hex(e.Begin)} to {Hex(e.End)} goes on at obj={e.Obj}");
+                    break;
+                case "restart":
+                    Line($"{name}: cannot go on inside the batch that broke: {e.Obj}");
+                    break;
                 case "scan" when verbose > 0: Line($"{name}: Mirror {Hex(e.Begin)} to {Hex(e.End)}"); break;
                 case "wait" when verbose > 0: Console.Error.Write(" W"); break;
                 case "delay" when verbose > 0: Console.Error.Write("\bD"); break;

@@ -5,11 +5,15 @@ using NasCore.Primitives;
 namespace NasCore.Mirror;
 
 /// <summary>
-/// A token bucket: bytes pass smoothly at the rate, with bursts of at most an eighth of a second.
+/// A token bucket: bytes pass smoothly at the rate, with bursts of at most a twentieth of a second. So in any tenth of
+/// a second at most 1.5 times the rate passes, and a writer that always has something, and wakes up too late by less
+/// than a twentieth, loses nothing of it.
 /// Differs: the original sends a second's worth at once and then sleeps for the rest of the second.
 /// </summary>
 public sealed class BandwidthLimiter
 {
+    const double BurstSeconds = 1.0 / 20;
+
     readonly TimeProvider _time;
     readonly double _bytesPerTick;
     readonly double _burst;
@@ -23,7 +27,7 @@ public sealed class BandwidthLimiter
         Invariant.Check(bytesPerSecond > 0, "a bandwidth limit is positive");
         _time = time;
         _bytesPerTick = (double)bytesPerSecond / time.TimestampFrequency;
-        _burst = Math.Max(1, bytesPerSecond / 8.0);
+        _burst = Math.Max(1, bytesPerSecond * BurstSeconds);
         _tokens = _burst;
         _last = time.GetTimestamp();
         PieceBytesMax = (int)Math.Clamp(_burst, 1, 256 * 1024);

@@ -92,23 +92,4 @@ public sealed class MirrorPlanTests
         PfsStatusText.SetLabel(ref label, new string('a', 62) + "\u00e9b");
         Assert.Equal(new string('a', 62), PfsStatusText.LabelText(label));
     }
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(1000)]
-    [InlineData(1_000_000)]
-    public void Bandwidth_is_kept_over_any_time(long rate)
-    {
-        var time = new VirtualTime();
-        var limiter = new BandwidthLimiter(rate, time);
-        long sent = 0;
-        while (sent < rate * 20)
-        {
-            int piece = Math.Min(limiter.PieceBytesMax, 1 + (int)(rate / 50));
-            MirrorTimer.Wait(time, limiter.Take(piece), TestContext.Current.CancellationToken);
-            sent += piece;
-            Assert.True(sent <= (rate * (time.Elapsed.TotalSeconds + 0.126)) + 1, "more than the rate has passed");
-        }
-        Assert.InRange(time.Elapsed.TotalSeconds, 18.9, 20.5);
-    }
 }

@@ -247,6 +247,40 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public void Promotion_cut_off_by_power_leaves_no_hint_about_records_that_it_took_back()
+    {
+        using var master = new RandomMaster(35);
+        master.Work(60);
+        var volume = new CrashVolume { CacheBytes = 2L << 20 };
+        DiskImage start = Empty(volume, master.Shared);
+        using (HammerFs fs = volume.Mount(start, new CampaignTime()))
+        {
+            ResumeSession.Run(master.Fs.MirrorSource(1), fs, 90_000);
+            Assert.Equal(Errno.None, fs.SyncAndWait());
+        }
+        var log = new PowerLog(start.Fork());
+        using (HammerFs fs = volume.Mount(log, new CampaignTime()))
+        {
+            Assert.True(ResumeSession.HasHint(fs));
+            Assert.Equal(Errno.None, fs.UpgradePfs(1));
+        }
+        var random = new Random(35);
+        var cutter = new PowerCutter(log.Events, start);
+        int slaves = 0;
+        for (int at = 0; at <= log.Count; at++)
+        {
+            cutter.AdvanceTo(at);
+            DiskImage medium = cutter.Cut(at % 2 == 0 ? CutKind.InOrder : CutKind.Torn4096, random);
+            using HammerFs fs = volume.Mount(medium, new CampaignTime());
+            if (!ResumeSession.Pfs(fs).IsSlave) continue;
+            slaves++;
+            Assert.True(ResumeSession.Run(master.Fs.MirrorSource(1), fs).IsWhole);
+            CheckEqual(master, fs, $"cut behind event {at} of {log.Count}");
+        }
+        Assert.True(slaves > 5, $"{slaves} cuts before the promotion was durable");
+    }
+
+    [Fact]
     public void Foreign_batch_erases_the_hint_before_its_first_record()
     {
         using var master = new RandomMaster(40);

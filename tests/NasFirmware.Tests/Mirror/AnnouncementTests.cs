@@ -90,6 +90,31 @@ public sealed class AnnouncementTests
         """);
 
     [Fact]
+    public void Former_master_returns_as_a_slave_of_the_promoted_one() => MirrorScripts.Run("""
+        "$H" pfs-master a/obj >/dev/null
+        "$H" pfs-slave b/obj shared-uuid="$(uuid_of a/obj)" >/dev/null
+        for i in $(seq 50); do echo "$i" > "a/obj/f$i"; done; "$H" synctid a/obj >/dev/null
+        "$H" mirror-copy a/obj b/obj
+        common=$(link_tid b/obj)
+        # The master goes on alone, its slave is promoted.
+        echo lost > a/obj/lost; rm a/obj/f1; "$H" synctid a/obj >/dev/null
+        "$H" pfs-upgrade b/obj 2> promoted | grep succeeded >/dev/null
+        promotion=$("$H" pfs-status b/obj | sed -n 's/.*promoted=//p')
+        [ "$(sed -n 's/.*pfs-rejoin PATH //p' promoted)" = "$promotion" ]
+        echo mine > b/obj/mine; "$H" synctid b/obj >/dev/null
+        ! "$H" mirror-copy b/obj a/obj 2> refused; grep "pfs-rejoin PATH $promotion" refused >/dev/null
+        # First it tells what would be lost and changes nothing.
+        ! "$H" pfs-rejoin a/obj "$promotion" > would; grep 'would lose: 3 files and directories' would >/dev/null
+        [ "$(cat a/obj/lost)" = lost ]
+        ! "$H" pfs-rejoin a/obj "${promotion%-*}-000000000000" --yes 2>/dev/null; [ "$(cat a/obj/lost)" = lost ]
+        until_true '"$H" pfs-rejoin a/obj "'"$promotion"'" --yes > said 2>&1'
+        grep "a slave at ${common#@@}" said >/dev/null
+        [ "$(link_tid a/obj)" = "$common" ]; [ ! -e a/obj/lost ]; [ "$(cat a/obj/f1)" = 1 ]
+        "$H" mirror-copy b/obj a/obj
+        [ "$(cat a/obj/mine)" = mine ]; [ "$(digest a/obj)" = "$(digest "b/obj/$(link_tid a/obj)")" ]
+        """);
+
+    [Fact]
     public void Other_machines_through_ssh_in_both_directions() => MirrorScripts.Run("""
         ns=nashammer-test-$$
         trap 'ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null; ip netns del $ns 2>/dev/null; cleanup' EXIT
