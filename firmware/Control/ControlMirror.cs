@@ -51,12 +51,36 @@ static class ControlMirror
             {
                 TwoWay = Flag(query, "twoWay"), Dialect = Flag(query, "dialectA") ? MirrorDialect.A : MirrorDialect.B,
             };
-            Errno result = fs.OpenMirrorTarget(Pfs(query), out HammerFs.MirrorTargetLease? lease);
-            if (result == Errno.Busy)
-                throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
-            if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
-            using (lease) return new MirrorTargetSession(channel, _ => lease!.Target, options, watcher).Run();
+            int pfs = Pfs(query);
+            HammerFs.MirrorTargetLease? lease = null;
+            try
+            {
+                return new MirrorTargetSession(channel, ident => (lease = OpenTarget(fs, pfs, in ident)).Target,
+                    options, watcher).Run();
+            }
+            finally
+            {
+                lease?.Dispose();
+            }
         });
+
+    /// <param name="fs">The file system.</param>
+    /// <param name="pfsId">The PFS to write to.</param>
+    /// <param name="ident">What the source says of itself, if it has spoken: the way out may depend on it.</param>
+    static HammerFs.MirrorTargetLease OpenTarget(HammerFs fs, int pfsId, in PseudofsData ident)
+    {
+        Errno result = fs.OpenMirrorTarget(pfsId, out HammerFs.MirrorTargetLease? lease);
+        if (result == Errno.Busy)
+            throw new MirrorRefusedException(null, "another mirror-write is at work on this PFS");
+        if (result == Errno.RoFs && fs.TryGetPfs(pfsId, out PseudofsData own) && !own.IsSlave)
+        {
+            MirrorPlan plan = ident.SharedUuid == Guid.Empty ? new MirrorPlan.TargetIsMaster()
+                : MirrorPlan.Of(PfsState.Of(ident), PfsState.Of(own));
+            throw new MirrorRefusedException(plan, plan.Sentence);
+        }
+        if (result.IsError) throw new MirrorRefusedException(null, $"the PFS cannot be written to: {result}");
+        return lease!;
+    }
 
     static int Pfs(IQueryCollection query) => (int)(Number(query, "pfs") ?? throw new UsageException("pfs is missing"));
 

@@ -152,16 +152,9 @@ sealed class LocalTarget(string path, MirrorSettings settings, MirrorProgress pr
         Begin(pfs, Query(pfs) + "&listen=" + link);
     }
 
-    string Query(PfsPath pfs)
-    {
-        if (!pfs.Client.Pfs(pfs.PfsId).Slave)
-        {
-            throw new IOException($"{path}: PFS#{pfs.PfsId} is not a slave; only a slave can be a mirror's target");
-        }
-        return string.Create(CultureInfo.InvariantCulture, $"/mirror/target?pfs={pfs.PfsId}")
-            + (settings.TwoWay ? "&twoWay=1" : "") + (settings.DialectA ? "&dialectA=1" : "")
-            + (settings.Verbose > 0 ? "&events=1" : "");
-    }
+    string Query(PfsPath pfs) => string.Create(CultureInfo.InvariantCulture, $"/mirror/target?pfs={pfs.PfsId}")
+        + (settings.TwoWay ? "&twoWay=1" : "") + (settings.DialectA ? "&dialectA=1" : "")
+        + (settings.Verbose > 0 ? "&events=1" : "");
 
     byte[] CreateSlave(Stream input)
     {
