@@ -94,7 +94,7 @@ sealed class MirrorPfs : IMirrorPfs
 
     public int EnsureSlave(VolumeHandle volume, string path, Guid shared)
     {
-        Errno result = PfsNames.Ensure(volume.Fs, path, slave: true, shared, out int id);
+        Errno result = PfsNames.Ensure(volume.Fs, path, slave: true, shared, out int id, volume.Notifier);
         if (!result.IsError) return id;
         string why = result == Errno.Exist ? "something else stands at this path"
             : result == Errno.NoEnt ? "its folder is not there" : result.ToString();

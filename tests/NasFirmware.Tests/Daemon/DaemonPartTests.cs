@@ -1,0 +1,261 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading;
+using Microsoft.Extensions.Hosting.Systemd;
+using Microsoft.Extensions.Logging.Abstractions;
+using NasCore;
+using NasCore.Fuse.Session;
+using NasCore.Io;
+using NasCore.Primitives;
+using NasCore.Volumes;
+using NasDevices.Disks;
+using NasFirmware.Config;
+using NasFirmware.Daemon;
+using NasFirmware.Status;
+using NasTesting;
+using Xunit;
+
+namespace NasFirmware.Tests.Daemon;
+
+/// <summary>Parts of the daemon by themselves: volumes on a made-up list of disks, clean-up on a made-up clock, the
+/// watchdog's judgement, PFSs by name.</summary>
+public sealed class DaemonPartTests : IDisposable
+{
+    readonly DaemonBox _box = new();
+
+    public void Dispose() => _box.Dispose();
+
+    static DaemonContext Context(string config, TimeProvider time)
+    {
+        ConfigOutcome outcome = ConfigReader.Read(config, "nas1");
+        Assert.True(outcome.Settings is not null, string.Join('\n', outcome.Mistakes.Select(m => m.In("config"))));
+        return new DaemonContext { Settings = outcome.Settings, Time = time, Loggers = NullLoggerFactory.Instance };
+    }
+
+    static HammerFs NewFs(TimeProvider time)
+    {
+        var device = new MemoryBlockDevice(256L << 20);
+        Newfs.Format([device], new NewfsOptions
+        {
+            Label = "v", Version = 7, FsId = Guid.NewGuid(), TimeUs = 1_700_000_000_000_000, UndoBytes = 8 << 20,
+            Force = true,
+        });
+        return HammerFs.Open(VolumeSet.Open([device]), new HammerFsOptions { Time = time, RunFlusher = false });
+    }
+
+    // ------------------------------------------------------------------ volumes
+
+    [Fact]
+    public void Volume_follows_its_disk_out_and_in_again_and_users_are_told()
+    {
+        string image = _box.Newfs("disk");
+        long bytes = new FileInfo(image).Length;
+        DaemonContext context = Context(_box.Disk("disk"), TimeProvider.System);
+        List<BlockDevice> disks = [];
+        var volumes = new VolumeService(context, new VolumeServiceOptions
+        {
+            Devices = () => Volatile.Read(ref disks), Poll = TimeSpan.FromMilliseconds(200),
+        });
+        using var changed = new AutoResetEvent(false);
+        volumes.Changed += _ => changed.Set();
+        volumes.Start();
+        try
+        {
+            Assert.Null(volumes.Find("disk"));
+            Volatile.Write(ref disks, [new BlockDevice(image, 1, bytes, "disk") { Serial = "S1" }]);
+            VolumeHandle first = Mounted();
+            File.WriteAllText(Path.Combine(_box.Mount("disk"), "kept"), "here");
+            Assert.Equal(Errno.None, first.Fs.SyncAndWait());
+            IDisposable use = first.TryUse()!;
+
+            Volatile.Write(ref disks, []);
+            Assert.True(first.Gone.WaitHandle.WaitOne(20_000));
+            Until(() => volumes.Find("disk") is null);
+            Assert.Null(first.TryUse());
+            // The file system stays open for who uses it, and only so long.
+            Assert.Equal(Errno.None, first.Fs.StatFs(out _));
+            use.Dispose();
+
+            // The same disk again, plugged in anew: another medium to the kernel.
+            Volatile.Write(ref disks, [new BlockDevice(image, 2, bytes, "disk")]);
+            VolumeHandle second = Mounted();
+            Assert.NotSame(first, second);
+            Assert.Equal("here", File.ReadAllText(Path.Combine(_box.Mount("disk"), "kept")));
+        }
+        finally
+        {
+            volumes.Stop(CancellationToken.None);
+        }
+        Assert.Null(FuseMount.FindOurs(_box.Mount("disk")));
+
+        VolumeHandle Mounted()
+        {
+            Until(() => volumes.Find("disk") is not null);
+            return volumes.Find("disk")!;
+        }
+
+        void Until(Func<bool> condition)
+        {
+            while (!condition())
+                Assert.True(changed.WaitOne(20_000), context.Board.Snapshot("", "").Volumes[0].Problem);
+        }
+    }
+
+    [Fact]
+    public void File_systems_that_could_both_be_meant_are_refused_by_name()
+    {
+        VolumeSettings volume = Context(_box.Disk("photos"), TimeProvider.System).Settings.Volumes[0];
+        FoundFileSystem Found(int n, int count = 1) => new(new Guid(n, 0, 0, new byte[8]), "photos", count)
+        {
+            Paths = new Dictionary<int, string> { [0] = $"/dev/sd{(char)('a' + n)}" }, Media = $"{n}",
+        };
+        Assert.NotNull(VolumeMatch.Of(volume, [Found(1)], []).Found);
+        string? both = VolumeMatch.Of(volume, [Found(1), Found(2)], []).Problem;
+        Assert.Contains("/dev/sdb", both, StringComparison.Ordinal);
+        Assert.Contains("/dev/sdc", both, StringComparison.Ordinal);
+        Assert.Contains("volume 1 of 2 is not there", VolumeMatch.Of(volume, [Found(1, 2)], []).Problem,
+            StringComparison.Ordinal);
+        Assert.Contains("no disk with label photos", VolumeMatch.Of(volume, [], []).Problem, StringComparison.Ordinal);
+    }
+
+    // ------------------------------------------------------------------ PFSs
+
+    [Fact]
+    public void Pfs_is_made_once_with_its_link_and_a_link_that_leads_nowhere_is_mended()
+    {
+        using HammerFs fs = NewFs(TimeProvider.System);
+        var shared = Guid.NewGuid();
+        Assert.Equal(Errno.NoEnt, PfsNames.Find(fs, "family", out _));
+        Assert.Equal(Errno.None, PfsNames.Ensure(fs, "family", slave: false, shared, out int id));
+        Assert.Equal(Errno.None, PfsNames.Ensure(fs, "family", slave: true, Guid.NewGuid(), out int again));
+        Assert.Equal((1, 1), (id, again));
+        Assert.True(fs.TryGetPfs(1, out var pfs) && !pfs.IsSlave && pfs.SharedUuid == shared);
+
+        Assert.Equal(Errno.None, PfsNames.Ensure(fs, "copy", slave: true, shared, out int slave));
+        Assert.True(fs.TryGetPfs(slave, out pfs) && pfs.IsSlave && pfs.SharedUuid == shared);
+        Assert.Equal(Errno.None, PfsNames.Find(fs, "copy", out int found));
+        Assert.Equal(slave, found);
+
+        // Destroyed: its link is left and leads to no PFS. Another one takes the number meanwhile.
+        Assert.Equal(Errno.None, fs.DestroyPfs(1));
+        Assert.Equal(Errno.NoEnt, PfsNames.Find(fs, "family", out _));
+        Assert.Equal(Errno.None, PfsNames.Ensure(fs, "family", slave: false, Guid.NewGuid(), out id));
+        Assert.Equal(Errno.None, PfsNames.Find(fs, "family", out found));
+        Assert.Equal(id, found);
+
+        var caller = new Caller(0, 0, 1);
+        Assert.Equal(Errno.None, fs.Create(fs.Root, "plain"u8, ObjType.RegFile, 0x1A4, 0, 0, caller, out _, out _));
+        Assert.Equal(Errno.Exist, PfsNames.Ensure(fs, "plain", slave: false, Guid.NewGuid(), out _));
+        Assert.Equal(Errno.NoEnt, PfsNames.Ensure(fs, "no/such", slave: false, Guid.NewGuid(), out _));
+        Assert.Equal(Errno.None, PfsNames.Find(fs, "", out found));
+        Assert.Equal(0, found);
+    }
+
+    // ------------------------------------------------------------------ clean-up
+
+    [Fact]
+    public void Clean_up_thins_each_pfs_by_its_own_policy_and_says_so()
+    {
+        var clock = new ManualClock(new DateTimeOffset(2027, 3, 1, 0, 0, 0, TimeSpan.Zero));
+        using HammerFs fs = NewFs(clock);
+        DaemonContext context = Context("""
+            [history]
+            interval = "6h"
+            [volumes.v]
+            label = "v"
+            mount = "/v"
+            [pfs.short]
+            volume = "v"
+            keep = { every-version = "1h", hourly = "0", daily = "0" }
+            """, clock);
+        context.Board.Put(new VolumeStatus { Name = "v", State = VolumeState.Mounted });
+        Assert.Equal(Errno.None, PfsNames.Ensure(fs, "short", slave: false, Guid.NewGuid(), out int pfs));
+        using var gone = new CancellationTokenSource();
+        var cleanup = new CleanupOfVolume(new VolumeHandle("v", fs, gone.Token), context, NullLogger.Instance);
+        Vnode root = fs.Root, other = new(pfs, Tid.Max, HammerConst.RootObjId);
+        var states = new List<ulong>();
+        for (int quarter = 0; quarter < 2 * 96; quarter++)
+        {
+            foreach (Vnode folder in new[] { root, other })
+            {
+                Assert.Equal(Errno.None, fs.Create(folder, Encoding.ASCII.GetBytes($"f{quarter}"), ObjType.RegFile,
+                    0x1A4, 0, 0, new Caller(0, 0, 1), out _, out _));
+                if (quarter > 0)
+                    Assert.Equal(Errno.None, fs.Unlink(folder, Encoding.ASCII.GetBytes($"f{quarter - 1}")));
+            }
+            Assert.Equal(Errno.None, fs.SyncTid(out ulong tid));
+            states.Add(tid);
+            clock.Advance(TimeSpan.FromMinutes(15));
+            for (int i = 0; cleanup.Slice(TimeSpan.FromSeconds(1), CancellationToken.None); i++) Assert.True(i < 1000);
+        }
+        // Fourteen hours ago and on no mark's hour: the root has every version of a day, the other one does not.
+        int then = states.Count - 56;
+        Assert.True(HasThen(root, then));
+        Assert.False(HasThen(other, then));
+        VolumeStatus status = context.Board.Snapshot("", "").Volumes[0];
+        Assert.NotNull(status.OldestReachable);
+        Assert.Contains("records", status.LastCleanup, StringComparison.Ordinal);
+
+        bool HasThen(Vnode folder, int quarter) => !fs.Lookup(folder with { AsOf = states[quarter] },
+            Encoding.ASCII.GetBytes($"f{quarter}"), out _, out FileAttr attr).IsError && attr.Type == ObjType.RegFile;
+    }
+
+    // ------------------------------------------------------------------ systemd
+
+    sealed class Notifier : ISystemdNotifier
+    {
+        internal List<string> Sent { get; } = [];
+        public bool IsEnabled => true;
+        public void Notify(ServiceState state) => Sent.Add(state.ToString());
+    }
+
+    [Fact]
+    public void Watchdog_is_fed_only_while_every_probe_turns()
+    {
+        var clock = new ManualClock();
+        DaemonContext context = Context("", clock);
+        var loop = new LoopProbe("loop", clock);
+        var resting = new LoopProbe("resting", clock);
+        resting.Rest();
+        context.AddProbe(loop);
+        context.AddProbe(resting);
+        var systemd = new Notifier();
+        using var watchdog = new Watchdog(context, systemd);
+        Assert.True(watchdog.Look());
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.False(watchdog.Look());
+        loop.Turn();
+        Assert.True(watchdog.Look());
+        Assert.Equal(["WATCHDOG=1", "WATCHDOG=1"], systemd.Sent);
+        Assert.Equal(TimeSpan.FromSeconds(30), Watchdog.Interval("30000000"));
+        Assert.Null(Watchdog.Interval(null));
+        Assert.Null(Watchdog.Interval("0"));
+    }
+
+    [Fact]
+    public void Systemd_hears_watchdog_and_reload()
+    {
+        string path = Path.Combine(_box.Scratch, "notify");
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        socket.ReceiveTimeout = 30_000;
+        _box.Start(("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "1500000"));
+        Hear("WATCHDOG=1");
+        _box.Signal("HUP");
+        Hear("RELOADING=1\nMONOTONIC_USEC=");
+        Hear("READY=1");
+        Assert.Equal(0, _box.Stop());
+
+        void Hear(string wanted)
+        {
+            byte[] buffer = new byte[512];
+            string heard = "";
+            while (!heard.StartsWith(wanted, StringComparison.Ordinal))
+                heard = Encoding.UTF8.GetString(buffer, 0, socket.Receive(buffer));
+        }
+    }
+}
