@@ -91,6 +91,7 @@ sealed partial class CleanupRun(PfsPath pfs, string directory, bool force, int v
     {
         if (verbose > 0) Console.Write($"\n{"",22} {line}");
         else Console.Write(".");
+        if (verbose > 1) Console.WriteLine();
     }
 
     // ------------------------------------------------------------------ snapshots
