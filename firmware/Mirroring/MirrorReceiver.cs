@@ -168,6 +168,12 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
             link.Refuse($"{host.Box}: {missing}", later: true);
             return;
         }
+        using IDisposable? use = volume.TryUse();
+        if (use is null)
+        {
+            link.Refuse($"{host.Box}: the file system '{mirror.Options.Volume}' is going", later: true);
+            return;
+        }
         if (!Open(mirror, volume, shared, out HammerFs.MirrorTargetLease? lease, out string why, out bool later))
         {
             mirror.Meter.Change(s => s with

@@ -200,6 +200,8 @@ sealed class MirrorSender : IDisposable
     {
         if (_host.Volumes.Find(_options.Volume) is not { } volume)
             return $"the file system '{_options.Volume}' is not mounted";
+        using IDisposable? use = volume.TryUse();
+        if (use is null) return $"the file system '{_options.Volume}' is going";
         if (_host.Pfs.Find(volume, _options.Pfs) is not { } pfsId)
             return $"there is no PFS '{_options.Pfs}' in '{_options.Volume}'";
         var source = new MeteredSource(_runtime.Source(volume, pfsId), _counter);

@@ -101,10 +101,11 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
     static void Away(SimWorld world, SimMirror mirror, TimeSpan span)
     {
         world.Network.Pull(mirror.From, mirror.To);
-        // Nobody writes for a month and looks at nothing else.
-        bool calm = world.IsCalm;
+        TimeSpan pause = world.WriterPause;
+        // In a long absence an owner writes now and then.
+        if (span > TimeSpan.FromHours(1)) world.WriterPause = span / 20;
         world.Scheduler.Sleep(span, "a cable is out");
-        world.IsCalm = calm;
+        world.WriterPause = pause;
         world.Network.Plug(mirror.From, mirror.To);
     }
 

@@ -47,7 +47,7 @@ sealed class SimScheduler
     /// <summary>An actor and the thread that plays it.</summary>
     sealed class Actor(string name, SimProcess process, Action body)
     {
-        internal readonly SemaphoreSlim Turn = new(0);
+        internal readonly AutoResetEvent Turn = new(false);
         internal string Name => name;
         internal SimProcess Process => process;
         internal Action Body => body;
@@ -114,7 +114,7 @@ sealed class SimScheduler
             _ending = true;
         });
         Actor first = Pick();
-        first.Turn.Release();
+        first.Turn.Set();
         _over.Wait();
         if (_failure is CampaignFinding finding)
             throw new CampaignFinding($"{finding.Message}\n{Table()}", finding.InnerException ?? finding);
@@ -136,7 +136,7 @@ sealed class SimScheduler
     void Play(Actor actor)
     {
         s_current = actor;
-        actor.Turn.Wait();
+        actor.Turn.WaitOne();
         try
         {
             if (!actor.Process.IsDead && !_ending)
@@ -153,7 +153,7 @@ sealed class SimScheduler
         actor.Ended = true;
         _actors.Remove(actor);
         if (_actors.Count == 0) _over.Set();
-        else Pick().Turn.Release();
+        else Pick().Turn.Set();
     }
 
     /// <summary>Ends the simulation with a finding.</summary>
@@ -179,8 +179,8 @@ sealed class SimScheduler
         Actor next = Pick();
         if (next != me)
         {
-            next.Turn.Release();
-            me.Turn.Wait();
+            next.Turn.Set();
+            me.Turn.WaitOne();
         }
         me.Ready = null;
         if (me.Process.IsDead || _ending) throw new SimDeathException();
