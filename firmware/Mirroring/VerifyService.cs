@@ -197,7 +197,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
 
     PeerLink Call(VerifyMirror mirror, IVerifySide side, CancellationToken stop)
     {
-        side.ReadFacts(out VerifyFacts facts);
+        side.ReadFacts(0, out VerifyFacts facts);
         var hello = new PeerHello
         {
             Purpose = PeerPurpose.Verify, Box = _host.Box, Mirror = mirror.Name,

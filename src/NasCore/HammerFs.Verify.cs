@@ -1,4 +1,5 @@
 using System;
+using System.Threading;
 using NasCore.BTree;
 using NasCore.Mirror;
 using NasCore.Objects;
@@ -19,7 +20,7 @@ public sealed partial class HammerFs
         public int PfsId => pfsId;
         public IMirrorHost Host { get; } = new MirrorAccess(fs);
 
-        public Errno ReadFacts(out VerifyFacts facts)
+        public Errno ReadFacts(ulong tid, out VerifyFacts facts)
         {
             facts = default;
             if (!fs.TryGetPfs(pfsId, out PseudofsData pfs)) return Errno.NoEnt;
@@ -27,9 +28,18 @@ public sealed partial class HammerFs
             {
                 SharedUuid = pfs.SharedUuid, End = fs.SafeTidShared(pfsId), IsSlave = pfs.IsSlave ? (byte)1 : (byte)0,
                 HasTimes = PfsMark.HasTimes(in pfs) ? (byte)1 : (byte)0,
-                LastRemoval = fs._core is null ? 0 : fs.Shared(_ => fs._core.LastRemoval(pfsId)),
+                LastRemoval = LastRemoval(tid),
             };
             return Errno.None;
+        }
+
+        // What was removed before this mount is not known any more.
+        ulong LastRemoval(ulong tid)
+        {
+            if (fs._core is null) return 0;
+            var source = new MirrorSourceOfPfs(fs, pfsId);
+            if (tid != 0 && !source.WaitBeyond(tid, TimeSpan.Zero, CancellationToken.None)) return 0;
+            return Math.Max(fs._core.TidAtMount, fs.Shared(_ => fs._core.LastRemoval(pfsId)));
         }
 
         public IDisposable Keep(ulong tid) => fs.KeepHistory(pfsId, tid, tid);

@@ -72,7 +72,7 @@ public sealed partial class WriteCore : IDisposable
         Tree = new BTreeIndex(nodes, _writer, Freemap, volumes);
         _tids = new TidAllocator(volumes.Root.Header.NextTid);
         Records = new RecordStore(Tree, Freemap, _writer, reader, _group, time, volumes.Version);
-        _durableTid = volumes.Root.Header.NextTid;
+        _durableTid = TidAtMount = volumes.Root.Header.NextTid;
         _group.Open(1, _tids.OpenGroup());
     }
 
@@ -101,6 +101,10 @@ public sealed partial class WriteCore : IDisposable
     public long DurableGroup => _waiters.Durable;
     /// <summary>A name for the last durable state: above every TID that it holds, carried by no record (M2).</summary>
     public ulong DurableTid => Volatile.Read(ref _durableTid);
+
+    /// <summary>The next TID when this began: of removals before it nothing is known (<see cref="LastRemoval"/>).
+    /// </summary>
+    public ulong TidAtMount { get; }
 
     /// <summary>Position in the FIFO where the next record goes.</summary>
     public long FifoPosition => _log.Position;

@@ -95,7 +95,7 @@ public struct VerifyFacts
 
     public Guid SharedUuid;          // 00
     public ulong End;                // 10 of a slave the durable sync_end_tid, of a master the safe TID
-    public ulong LastRemoval;        // 18 records that ended up to this TID may be gone without a trace
+    public ulong LastRemoval;        // 18 records that ended up to this TID may be gone without a trace; 0: none is
     public byte IsSlave;             // 20
     public byte HasTimes;            // 21 mtime is history
     public ushort Reserved01;        // 22
@@ -110,7 +110,10 @@ public interface IVerifySide
     IMirrorHost Host { get; }
 
     /// <summary><see cref="Errno.NoEnt"/> if there is no such PFS.</summary>
-    Errno ReadFacts(out VerifyFacts facts);
+    /// <param name="tid">If nothing happened in the PFS after this TID, nothing that was visible then is gone; 0: do
+    /// not look.</param>
+    /// <param name="facts">What this side says of its copy.</param>
+    Errno ReadFacts(ulong tid, out VerifyFacts facts);
 
     /// <summary>Keeps what is visible at the TID until disposed of.</summary>
     IDisposable Keep(ulong tid);

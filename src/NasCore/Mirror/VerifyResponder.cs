@@ -84,7 +84,7 @@ public sealed class VerifyResponder(IVerifySide side, IByteChannel channel, Time
 
     void Facts()
     {
-        Errno result = side.ReadFacts(out VerifyFacts facts);
+        Errno result = side.ReadFacts(_view?.Tid ?? 0, out VerifyFacts facts);
         if (result.IsError)
         {
             Fail("the file system has no such PFS any more");
@@ -96,7 +96,7 @@ public sealed class VerifyResponder(IVerifySide side, IByteChannel channel, Time
     void Begin(ReadOnlySpan<byte> body)
     {
         ulong tid = BinaryPrimitives.ReadUInt64LittleEndian(body);
-        if (side.ReadFacts(out VerifyFacts facts).IsError || tid == 0 || tid > facts.End)
+        if (side.ReadFacts(0, out VerifyFacts facts).IsError || tid == 0 || tid > facts.End)
         {
             Fail($"this side has no state as of {Tid.Format(tid)}, it has come to {Tid.Format(facts.End)}");
             return;

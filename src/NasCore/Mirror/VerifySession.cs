@@ -77,7 +77,7 @@ public sealed class VerifySession
     /// </summary>
     public VerifyResult Run(CancellationToken stop)
     {
-        if (_side.ReadFacts(out VerifyFacts own).IsError) return Not("the file system here has no such PFS any more");
+        if (_side.ReadFacts(0, out VerifyFacts own).IsError) return Not("the file system here has no such PFS any more");
         VerifyFacts peer = AskFacts();
         if (own.SharedUuid != peer.SharedUuid) return Not("the two are no copies of one another: shared UUIDs differ");
         ulong tid = Math.Min(own.End, peer.End);
@@ -88,7 +88,7 @@ public sealed class VerifySession
         VerifyResult? difference = Walk(stop);
         if (difference is null) return Told(Result(VerifyOutcome.Equal));
         // A record that vanished without a trace is no proof of anything.
-        _side.ReadFacts(out own);
+        _side.ReadFacts(tid, out own);
         peer = AskFacts();
         if (own.LastRemoval <= tid && peer.LastRemoval <= tid) return Told(difference);
         return Not($"old versions are gone that were visible at {Tid.Format(tid)}; compare when the mirror is in step");

@@ -233,8 +233,21 @@ public sealed class VerifyTests
         VerifyResult result = pair.Compare();
         Assert.Equal(VerifyOutcome.NotComparable, result.Outcome);
         Assert.Contains("old versions are gone", result.What, StringComparison.Ordinal);
+        // Nobody remembers it after a reboot; then nothing is believed that happened before.
+        pair.Master.Remount();
+        Assert.Equal(VerifyOutcome.NotComparable, pair.Compare().Outcome);
         pair.Mirror();
         Assert.Equal(VerifyOutcome.Equal, pair.Compare().Outcome);
+    }
+
+    [Fact]
+    public void Difference_of_a_pair_at_rest_is_believed_after_a_reboot()
+    {
+        using VerifyPair pair = Filled((leaf, data) =>
+            leaf.Base.RecType == RecType.Data && leaf.Base.Key == 131072 ? null : (leaf, data));
+        pair.Master.Remount();
+        pair.Slave.Remount();
+        Assert.All(All(pair), r => Assert.Equal((VerifyOutcome.Differs, "/d2/big"), (r.Outcome, r.Path)));
     }
 
     [Fact]
@@ -306,7 +319,7 @@ public sealed class VerifyTests
     public void Answers_that_cannot_be_end_the_comparison()
     {
         using VerifyPair pair = Filled();
-        pair.Slave.Fs.VerifySide(VerifyPair.SlavePfs).ReadFacts(out VerifyFacts facts);
+        pair.Slave.Fs.VerifySide(VerifyPair.SlavePfs).ReadFacts(0, out VerifyFacts facts);
         byte[] fact = System.Runtime.InteropServices.MemoryMarshal.AsBytes([facts]).ToArray(), record = new byte[56];
         byte[] intro = [.. Message(VerifyOp.Facts, fact), .. Message(VerifyOp.Begin, [])];
         byte[] digest = Message(VerifyOp.Digest, new byte[40]);
