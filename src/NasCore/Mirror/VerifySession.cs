@@ -77,7 +77,8 @@ public sealed class VerifySession
     /// </summary>
     public VerifyResult Run(CancellationToken stop)
     {
-        if (_side.ReadFacts(0, out VerifyFacts own).IsError) return Not("the file system here has no such PFS any more");
+        if (_side.ReadFacts(0, out VerifyFacts own).IsError)
+            return Not("the file system here has no such PFS any more");
         VerifyFacts peer = AskFacts();
         if (own.SharedUuid != peer.SharedUuid) return Not("the two are no copies of one another: shared UUIDs differ");
         ulong tid = Math.Min(own.End, peer.End);
