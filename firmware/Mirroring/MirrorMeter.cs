@@ -1,5 +1,6 @@
 using System;
 using System.Threading;
+using NasCore.Mirror;
 using NasFirmware.Status;
 
 namespace NasFirmware.Mirroring;
@@ -21,16 +22,34 @@ sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus firs
     readonly long[] _bytes = new long[WindowSeconds];
     long _second;
     MirrorStatus _status = first;
+    MirrorLag? _lag;
 
     internal MirrorStatus Status
     {
         get
         {
-            lock (_lock) return _status;
+            lock (_lock) return Live(_status);
         }
     }
 
-    internal void Show() => board.Put(Status);
+    internal void Show()
+    {
+        board.Put(Status);
+        // The lag grows by itself, also while nobody reports: whoever looks gets that of this moment.
+        board.SetLive(_status.Name, _status.IsSource, s => Volatile.Read(ref _lag) is null ? s : Live(s));
+    }
+
+    /// <summary>What knows the lag from here on; null: not known.</summary>
+    internal void Follow(MirrorLag? lag) => Volatile.Write(ref _lag, lag);
+
+    MirrorStatus Live(MirrorStatus s)
+    {
+        if (Volatile.Read(ref _lag) is not { } lag) return s;
+        double seconds = Math.Round(lag.Age.TotalSeconds, 3);
+        // In step is what has no lag: a change that has not been sent yet counts from its first byte.
+        bool late = seconds > 0 && s.Phase == MirrorPhase.InStep;
+        return s with { LagSeconds = seconds, Phase = late ? MirrorPhase.Streaming : s.Phase };
+    }
 
     /// <summary>Takes the mirror off the board, for good: a session that is still ending puts nothing there.</summary>
     internal void Remove()

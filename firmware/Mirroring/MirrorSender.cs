@@ -52,6 +52,8 @@ sealed class MirrorSender : IDisposable
     readonly PeerHello _hello;
     LoopThread? _thread;
     MirrorConduit? _conduit;
+    MirrorLag? _lag;
+    VolumeHandle? _lagOf;
     bool _nudged;
     int _failures, _stalls;
     long _attemptAt, _dueAt;
@@ -113,6 +115,7 @@ sealed class MirrorSender : IDisposable
     {
         RequestStop();
         _thread?.Join();
+        _lag?.Dispose();
         _stop.Dispose();
         _meter.Remove();
     }
@@ -204,6 +207,7 @@ sealed class MirrorSender : IDisposable
         if (use is null) return $"the file system '{_options.Volume}' is going";
         if (_host.Pfs.Find(volume, _options.Pfs) is not { } pfsId)
             return $"there is no PFS '{_options.Pfs}' in '{_options.Volume}'";
+        MirrorLag lag = FollowLag(volume, pfsId);
         var source = new MeteredSource(_runtime.Source(volume, pfsId), _counter);
         Errno read = source.ReadPfs(out PseudofsData pfs);
         if (read.IsError) return $"the PFS '{_options.Place}' cannot be read: {read}";
@@ -213,13 +217,26 @@ sealed class MirrorSender : IDisposable
         using PeerLink link = Dial(pfs.SharedUuid, gone.Token);
         try
         {
-            Stream(link, source, gone.Token);
+            // Somebody waits for the changes: groups close soon.
+            using IDisposable listening = volume.Fs.Listen();
+            Stream(link, source, lag, gone.Token);
             return null;
         }
         catch (Exception) when (volume.Gone.IsCancellationRequested)
         {
             return $"the file system '{_options.Volume}' has gone";
         }
+    }
+
+    /// <summary>The age of changes goes on from session to session, until the file system has gone.</summary>
+    MirrorLag FollowLag(VolumeHandle volume, int pfsId)
+    {
+        if (_lag is { } lag && _lagOf == volume && lag.PfsId == pfsId) return lag;
+        _lag?.Dispose();
+        _lagOf = volume;
+        _lag = volume.Fs.OpenLag(pfsId);
+        _meter.Follow(_lag);
+        return _lag;
     }
 
     PeerLink Dial(Guid shared, CancellationToken stop)
@@ -235,10 +252,10 @@ sealed class MirrorSender : IDisposable
         }
     }
 
-    void Stream(PeerLink link, MeteredSource source, CancellationToken stop)
+    void Stream(PeerLink link, MeteredSource source, MirrorLag lag, CancellationToken stop)
     {
         int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
-        var session = new SenderSession(_meter, _counter, _runtime.Time, source.BytesMax,
+        var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
             line => _host.Log($"mirror {_options.Name} to {_options.Peer} cannot go on where it broke: {line}"));
         using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience, session.Beat,
             session.Heard, session.Look);

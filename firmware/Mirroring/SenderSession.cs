@@ -10,7 +10,7 @@ namespace NasFirmware.Mirroring;
 /// What a source's session tells, turned into the mirror's numbers; those go to the board and, with each beat, to the
 /// other box.
 /// </summary>
-sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider time, long loadBytesMax,
+sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag, long loadBytesMax,
     Action<string> log)
     : MirrorWatcher
 {
@@ -19,9 +19,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
 
     long _noted, _sent;
     int _records;
-    long _behindSince = time.GetTimestamp();
     bool _behind = true;
-    MirrorRange _range;
 
     /// <summary>The connection, once there is one.</summary>
     internal MirrorConduit? Conduit { get; set; }
@@ -30,7 +28,6 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
 
     public override void ScanBegins(MirrorRange range)
     {
-        _range = range;
         if (!_behind) SetBehind(true);
         bool load = range.Begin <= MirrorMeter.FirstBegin;
         meter.Change(s => s with
@@ -58,11 +55,12 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
         if (batch.End == MirrorBatchEnd.Broken) return;
         MirrorRange range = batch.Range;
         counter.Acknowledged();
+        lag.Acknowledge(range.End);
         meter.Change(s => s with
         {
             MasterTid = Tid.Format(range.End), SlaveTid = Tid.Format(range.End),
             BytesSent = counter.Sent, BytesResent = counter.Resent, Progress = null, SecondsLeft = null,
-            BytesBehind = 0,
+            BytesBehind = lag.BytesBehind,
         });
         Acknowledged?.Invoke();
     }
@@ -75,14 +73,13 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
     public override void Waiting()
     {
         SetBehind(false);
-        meter.Change(static s => s with { Phase = MirrorPhase.InStep, LagSeconds = 0, BytesBehind = 0 });
+        meter.Change(static s => s with { Phase = MirrorPhase.InStep, BytesBehind = 0 });
         Conduit?.BeatSoon();
     }
 
     void SetBehind(bool behind)
     {
         _behind = behind;
-        _behindSince = time.GetTimestamp();
         Conduit?.SetBehind(behind);
     }
 
@@ -91,8 +88,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, TimeProvider 
     {
         s = s with
         {
-            BytesSent = counter.Sent, BytesResent = counter.Resent,
-            LagSeconds = _behind ? time.GetElapsedTime(_behindSince).TotalSeconds : 0,
+            BytesSent = counter.Sent, BytesResent = counter.Resent, BytesBehind = lag.BytesBehind,
         };
         if (s.Phase != MirrorPhase.FirstLoad) return s;
         // Without a prescan nobody knows; what the volume holds is the most that there can be.

@@ -15,6 +15,7 @@ sealed class StatusBoard(TimeProvider? time = null)
 
     readonly TimeProvider _time = time ?? TimeProvider.System;
     readonly Dictionary<string, MirrorTimes> _times = [];
+    readonly Dictionary<string, Func<MirrorStatus, MirrorStatus>> _live = [];
     readonly SortedDictionary<string, PanelDeviceStatus> _panel = new(StringComparer.Ordinal);
     bool _isAcknowledged;
     readonly object _gate = new();
@@ -36,8 +37,33 @@ sealed class StatusBoard(TimeProvider? time = null)
         if (_volumes.TryGetValue(name, out VolumeStatus? volume)) _volumes[name] = change(volume);
     });
 
-    /// <summary>Under the mirror's name and direction: a box may send and receive mirrors of one name.</summary>
-    internal void Put(MirrorStatus mirror) => Change(() => Set(Key(mirror.Name, mirror.IsSource), mirror));
+    /// <summary>
+    /// Under the mirror's name and direction: a box may send and receive mirrors of one name. Who reports the stream
+    /// knows nothing of comparisons: without words on them those on the board stay.
+    /// </summary>
+    internal void Put(MirrorStatus mirror) => Change(() =>
+    {
+        string key = Key(mirror.Name, mirror.IsSource);
+        bool isSilent = mirror is { ProvenTid: null, Differs: null };
+        if (isSilent && _mirrors.TryGetValue(key, out MirrorStatus? before))
+        {
+            mirror = mirror with
+            {
+                ProvenTid = before.ProvenTid, ProvenAt = before.ProvenAt, ProvenFull = before.ProvenFull,
+                Differs = before.Differs,
+            };
+        }
+        Set(key, mirror);
+    });
+
+    /// <summary>
+    /// What changes by itself in a mirror's numbers, asked at each snapshot; under the board's lock, so it may take
+    /// only locks of its own.
+    /// </summary>
+    internal void SetLive(string name, bool isSource, Func<MirrorStatus, MirrorStatus> live)
+    {
+        lock (_gate) _live[Key(name, isSource)] = live;
+    }
 
     internal void UpdateMirror(string name, bool isSource, Func<MirrorStatus, MirrorStatus> change) => Change(() =>
     {
@@ -69,6 +95,7 @@ sealed class StatusBoard(TimeProvider? time = null)
     internal void RemoveMirror(string name, bool isSource) => Change(() =>
     {
         _mirrors.Remove(Key(name, isSource));
+        _live.Remove(Key(name, isSource));
         _times.Remove(Key(name, isSource));
     });
     internal void RemoveVolume(string name) => Change(() => _volumes.Remove(name));
@@ -86,7 +113,6 @@ sealed class StatusBoard(TimeProvider? time = null)
         }
         Change(() => _panel[device] = new PanelDeviceStatus { Name = device, Problem = problem });
     }
-
 
     internal void RemovePanel() => Change(_panel.Clear);
 
@@ -117,6 +143,7 @@ sealed class StatusBoard(TimeProvider? time = null)
     MirrorStatus Aged(string key, MirrorStatus mirror)
     {
         MirrorTimes times = _times[key];
+        if (_live.TryGetValue(key, out Func<MirrorStatus, MirrorStatus>? live)) mirror = live(mirror);
         return mirror with
         {
             AgeSeconds = _time.GetElapsedTime(times.Reported).TotalSeconds,

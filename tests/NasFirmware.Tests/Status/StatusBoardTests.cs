@@ -38,8 +38,13 @@ public sealed class StatusBoardTests
         Assert.Equal(3 * 86400, board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
         board.Put(mirror with { ProvenTid = "0x0000000100000009" });
         Assert.Equal(0, board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
-        board.Put(mirror with { ProvenTid = null });
+        // Who reports the stream knows nothing of proofs: they stay.
+        board.Put(mirror with { ProvenTid = null, BytesSent = 7 });
+        Assert.Equal("0x0000000100000009", board.Snapshot("a", "1").Mirrors.Single().ProvenTid);
+        board.UpdateMirror("family", isSource: true, m => m with { ProvenTid = null });
         Assert.Null(board.Snapshot("a", "1").Mirrors.Single().ProvenAgeSeconds);
+        board.SetLive("family", isSource: true, m => m with { LagSeconds = 4 });
+        Assert.Equal(4, board.Snapshot("a", "1").Mirrors.Single().LagSeconds);
         board.RemoveMirror("family", isSource: true);
         Assert.Empty(board.Snapshot("a", "1").Mirrors);
     }
