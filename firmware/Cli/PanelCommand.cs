@@ -32,7 +32,7 @@ static class PanelCommand
     };
     static readonly Option<bool> s_failed = new("--failed")
     {
-        Description = "Set the failure rhythm; a light on a GPIO line is blinked until the command is ended.",
+        Description = "Set the failure rhythm; a light on a GPIO line is blinked until the daemon answers again.",
     };
     static readonly Option<bool> s_stopPost = new("--stop-post")
     {
@@ -58,6 +58,8 @@ static class PanelCommand
     };
     static readonly Option<string> s_socket = StatusCommand.Socket();
 
+    static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
+
     internal static Command Create()
     {
         var command = new Command("panel", "Lights and display of the box: draw them, set the failure rhythm.")
@@ -68,7 +70,11 @@ static class PanelCommand
         {
             if (parsed.GetValue(s_png) is { } png)
                 return Draw(png, parsed.GetValue(s_page), parsed.GetValue(s_socket)!);
-            if (parsed.GetValue(s_failed)) return Failed(parsed.GetValue(s_config)!, parsed.GetValue(s_stopPost));
+            if (parsed.GetValue(s_failed))
+            {
+                return Failed(parsed.GetValue(s_config)!, parsed.GetValue(s_socket)!,
+                    parsed.GetValue(s_stopPost));
+            }
             if (parsed.GetValue(s_acknowledge)) return Acknowledge(parsed.GetValue(s_socket)!);
             if (parsed.GetValue(s_devices)) return Devices();
             if (parsed.GetValue(s_play) is { } folder) return Play(folder);
@@ -106,7 +112,7 @@ static class PanelCommand
         Now = TimeProvider.System.GetUtcNow(),
     };
 
-    static int Failed(string config, bool stopPost)
+    static int Failed(string config, string socket, bool stopPost)
     {
         if (stopPost && Environment.GetEnvironmentVariable("SERVICE_RESULT") == "success") return 0;
         ConfigOutcome outcome = ConfigReader.ReadFile(config, box: null);
@@ -126,11 +132,23 @@ static class PanelCommand
         }
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
-        while (!stop.Wait(lights.Update(LightState.Failed)))
-        {
-            // A chip that was not there is tried again.
-        }
+        // Until the daemon wants its line back; a chip that was not there is tried again.
+        while (!stop.Wait(s_look) && !Answers(socket)) lights.Update(LightState.Failed);
         return 0;
+    }
+
+    static bool Answers(string socket)
+    {
+        try
+        {
+            using var client = new StatusClient(socket, s_look);
+            client.Get();
+            return true;
+        }
+        catch (NotRunningException)
+        {
+            return false;
+        }
     }
 
     static int Complain(LightSet lights)

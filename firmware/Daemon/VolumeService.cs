@@ -131,6 +131,7 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner
         // All at once: each may have to wait for its own users and disk.
         foreach (VolumeSlot slot in _slots) slot.BeginStop();
         foreach (VolumeSlot slot in _slots) slot.EndStop();
+        foreach (VolumeSlot slot in _slots) slot.Show(_context.Board);
         _context.RemoveProbe(_probe);
     }
 

@@ -279,6 +279,8 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         _served = null;
         FsId = null;
         owner.Went(this);
+        if (IsLeaving && (job.Failure?.Message ?? job.Result) is { } notKept)
+            (State, Problem) = (VolumeState.Failed, notKept);
         if (job.Failure is { } failure) VolumeLog.NotMounted(owner.Log, Settings.Name, failure.Message, failure);
         else if (job.Result is { } loss) VolumeLog.Lost(owner.Log, Settings.Name, loss);
         else VolumeLog.Closed(owner.Log, Settings.Name);

@@ -30,7 +30,7 @@ sealed class PanelLights(PanelOptions options, Func<BoxStatus> status, StatusBoa
     public void End()
     {
         BoxStatus box = status();
-        bool closed = box.Volumes.All(v => v.State is VolumeState.Missing or VolumeState.Failed);
+        bool closed = box.Volumes.All(v => v.State == VolumeState.Missing);
         _lights.Update(closed ? LightState.SafeToUnplug : LightState.Failed);
     }
 

@@ -201,7 +201,7 @@ public sealed class StatusPanelTests : IDisposable
         thread.End(TimeSpan.FromSeconds(20), show: false);
         lock (seen)
         {
-            Assert.InRange(seen.Count, 2, 4);
+            Assert.True(seen.Count >= 2);
             for (int i = 1; i < seen.Count; i++)
                 Assert.True(TimeProvider.System.GetElapsedTime(seen[i - 1], seen[i]).TotalMilliseconds >= 495);
         }
