@@ -42,7 +42,7 @@ public sealed class FirstLoadSimulation : ICampaign
         SimBox from = world.Box("nas1"), to = world.Box("nas2");
         int left = cuts;
         // So that each connection gets some of it through, whatever was sent before.
-        int piece = files * 2 * 75_000 / cuts;
+        int piece = files * 100_000 / cuts;
         network.CutNext = () =>
         {
             if (left-- <= 0) return long.MaxValue;
@@ -55,7 +55,7 @@ public sealed class FirstLoadSimulation : ICampaign
         {
             world.Scheduler.Sleep(TimeSpan.FromSeconds(5 + random.Next(60)), "fate");
             if (from.StatusOf(world.Mirrors[0].Name, true)?.Phase == MirrorPhase.InStep) break;
-            int which = random.Next(12);
+            int which = random.Next(c.IsSmoke ? 12 : 40);
             if (which > 2) continue;
             SimBox box = which == 0 ? from : to;
             if (!box.IsUp) continue;

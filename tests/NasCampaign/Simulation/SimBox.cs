@@ -27,7 +27,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
     readonly SimNetwork _network;
     readonly IReadOnlyDictionary<string, SimBox> _boxes;
     readonly List<HammerFs> _all = [];
-    DiskImage? _image = s_formatted.Value.Flatten();
+    DiskImage? _image = s_formatted.Value.Fork();
     SimDisk? _disk;
     VolumeHandle? _handle;
     CancellationTokenSource _gone = new();
@@ -35,7 +35,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
     SimTime? _fsTime;
     TimeSpan _wallShift;
     long _arrivedAtGroup;
-    int _lives;
+    int _lives, _plugs;
 
     internal SimBox(SimScheduler scheduler, SimNetwork network, string name, IReadOnlyDictionary<string, SimBox> boxes)
     {
@@ -100,7 +100,8 @@ sealed class SimBox : IVolumes, IMirrorPfs
     /// <summary>The disk is there, after a moment: it is recovered and mounted.</summary>
     internal void Plug()
     {
-        _disk = new SimDisk(_image!);
+        // Each life is a fork of the one before; now and then they are laid together.
+        _disk = new SimDisk(++_plugs % 4 == 0 ? _image!.Flatten() : _image!);
         _image = null;
         _fsTime = new SimTime(_scheduler, Process) { WallShift = _wallShift };
         HammerFs fs = s_volume.Mount(_disk, _fsTime);

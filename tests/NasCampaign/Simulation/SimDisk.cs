@@ -8,14 +8,15 @@ namespace NasCampaign.Simulation;
 /// <summary>A disk that may be pulled, or lose its power, behind any write of the step at hand.</summary>
 sealed class SimDisk : IBlockDevice
 {
-    readonly DiskImage _start;
+    readonly DiskImage _start, _live;
     readonly PowerLog _log;
     int _stepAt;
 
     internal SimDisk(DiskImage image)
     {
         _start = image;
-        _log = new PowerLog(image.Fork());
+        _live = image.Fork();
+        _log = new PowerLog(_live);
     }
 
     internal bool IsGone { get; private set; }
@@ -30,16 +31,14 @@ sealed class SimDisk : IBlockDevice
         var cutter = new PowerCutter(_log.Events, _start);
         cutter.AdvanceTo(_stepAt + random.Next(_log.Count - _stepAt + 1));
         CutKind[] kinds = Enum.GetValues<CutKind>();
-        return cutter.Cut(kinds[random.Next(kinds.Length)], random).Flatten();
+        return cutter.Cut(kinds[random.Next(kinds.Length)], random);
     }
 
     /// <summary>The program ended by itself, or was killed: all that was written is there.</summary>
     internal DiskImage Keep()
     {
         IsGone = true;
-        var cutter = new PowerCutter(_log.Events, _start);
-        cutter.AdvanceTo(_log.Count);
-        return cutter.Cut(CutKind.InOrder, new Random(0)).Flatten();
+        return _live;
     }
 
     void Check()

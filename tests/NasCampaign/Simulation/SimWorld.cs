@@ -249,9 +249,10 @@ sealed class SimWorld
         return true;
     }
 
-    internal void Converge()
+    /// <param name="heals">Ends all faults first; false only to see that trouble is found.</param>
+    internal void Converge(bool heals = true)
     {
-        Heal();
+        if (heals) Heal();
         long begun = Scheduler.Now;
         for (int i = 0; i < 60; i++)
         {
