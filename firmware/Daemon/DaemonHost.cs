@@ -107,13 +107,22 @@ sealed class DaemonService : IHostedService, IDisposable
     /// <summary>The status of this box, judged.</summary>
     internal BoxStatus Status() => _reporter.Now(_configProblem);
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
         DaemonLog.Started(_log, DaemonHost.Version, _context.Settings.Box.Name, _start.ConfigPath);
-        foreach (IDaemonPart part in _parts)
+        try
         {
-            part.Start();
-            _started.Add(part);
+            foreach (IDaemonPart part in _parts)
+            {
+                part.Start();
+                _started.Add(part);
+            }
+        }
+        catch
+        {
+            // What is mounted already is not left behind dead.
+            await StopAsync(cancellationToken);
+            throw;
         }
         _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
         {
@@ -121,7 +130,6 @@ sealed class DaemonService : IHostedService, IDisposable
             ThreadPool.QueueUserWorkItem(_ => Reload());
         });
         _watchdog.Start();
-        return Task.CompletedTask;
     }
 
     /// <summary>Reads the configuration again; one at a time.</summary>

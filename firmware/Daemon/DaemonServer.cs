@@ -1,6 +1,8 @@
 using System;
+using System.Globalization;
 using System.IO;
 using System.Net.Sockets;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 using Microsoft.AspNetCore.Builder;
@@ -20,22 +22,45 @@ sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<Re
 {
     readonly ILogger _log = context.Loggers.CreateLogger("socket");
     WebApplication? _app;
+    FileStream? _only;
+    string? _path;
 
     public void Start()
     {
         string path = context.Settings.Box.SocketPath;
         try
         {
+            _only = TakeFolder(Path.GetDirectoryName(path)!);
             WebApplication app = LocalSocket.Build(path);
             Map(app);
             LocalSocket.StartAsync(app, path).GetAwaiter().GetResult();
             _app = app;
+            _path = path;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException)
         {
             throw new IOException($"no control socket at {path}: {e.Message}", e);
         }
         context.AddProbe(new SocketProbe(path, context.Time));
+    }
+
+    /// <summary>A folder has one daemon: a second one would take the socket away from the first.</summary>
+    static FileStream TakeFolder(string folder)
+    {
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        string path = Path.Combine(folder, "daemon.pid");
+        try
+        {
+            var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            file.SetLength(0);
+            file.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
+            file.Flush();
+            return file;
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"another daemon seems to use {folder} ({e.Message})", e);
+        }
     }
 
     void Map(WebApplication app)
@@ -69,7 +94,8 @@ sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<Re
         _app.StopAsync(soon.Token).GetAwaiter().GetResult();
         _app.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _app = null;
-        File.Delete(context.Settings.Box.SocketPath);
+        File.Delete(_path!);
+        _only?.Dispose();
     }
 
     /// <summary>Asks the socket as any client does: is the process still able to answer?</summary>

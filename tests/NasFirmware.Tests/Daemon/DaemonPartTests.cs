@@ -16,6 +16,7 @@ using NasDevices.Disks;
 using NasFirmware.Config;
 using NasFirmware.Daemon;
 using NasFirmware.Status;
+using NasFirmware.Tests.Cli;
 using NasTesting;
 using Xunit;
 
@@ -122,6 +123,39 @@ public sealed class DaemonPartTests : IDisposable
         Assert.Contains("no disk with label photos", VolumeMatch.Of(volume, [], []).Problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Set_of_several_volumes_is_mounted_when_the_last_of_them_comes()
+    {
+        string first = _box.Newfs("set", 256, "second");
+        string second = _box.Image("second");
+        var one = new BlockDevice(first, 1, 256 << 20, "one");
+        var two = new BlockDevice(second, 2, 256 << 20, "two");
+        DaemonContext context = Context(_box.Disk("set"), TimeProvider.System);
+        List<BlockDevice> disks = [two];
+        var volumes = new VolumeService(context, new VolumeServiceOptions
+        {
+            Devices = () => Volatile.Read(ref disks), Poll = TimeSpan.FromMilliseconds(200),
+        });
+        using var changed = new AutoResetEvent(false);
+        volumes.Changed += _ => changed.Set();
+        volumes.Start();
+        try
+        {
+            Assert.Contains("volume 0 of 2 is not there", context.Board.Snapshot("", "").Volumes[0].Problem,
+                StringComparison.Ordinal);
+            Volatile.Write(ref disks, [one, two]);
+            Assert.True(changed.WaitOne(20_000));
+            Assert.Equal(2, volumes.Find("set")!.Fs.Volumes.All.Count);
+            // One of them is pulled: the whole of it goes.
+            Volatile.Write(ref disks, [one]);
+            while (volumes.Find("set") is not null) Assert.True(changed.WaitOne(20_000));
+        }
+        finally
+        {
+            volumes.Stop(CancellationToken.None);
+        }
+    }
+
     // ------------------------------------------------------------------ PFSs
 
     [Fact]
@@ -202,6 +236,38 @@ public sealed class DaemonPartTests : IDisposable
 
         bool HasThen(Vnode folder, int quarter) => !fs.Lookup(folder with { AsOf = states[quarter] },
             Encoding.ASCII.GetBytes($"f{quarter}"), out _, out FileAttr attr).IsError && attr.Type == ObjType.RegFile;
+    }
+
+    // ------------------------------------------------------------------ the socket
+
+    [Fact]
+    public void Socket_answers_root_only_and_a_second_daemon_leaves_it_alone()
+    {
+        _box.Start();
+        _box.Until(_ => true, "it answers");
+        NashammerRun second = NashammerProcess.Run("daemon", "--config", _box.ConfigPath);
+        Assert.Equal(1, second.ExitCode);
+        Assert.Contains("another daemon", second.Error, StringComparison.Ordinal);
+        Assert.Equal("nas1", _box.Status().Name);
+
+        // Even where somebody has opened folder and socket to all, the kernel's word on who connects counts.
+        File.SetUnixFileMode(Path.GetDirectoryName(_box.SocketPath)!, (UnixFileMode)0b111_101_101);
+        File.SetUnixFileMode(_box.Scratch, (UnixFileMode)0b111_101_101);
+        File.SetUnixFileMode(_box.SocketPath, (UnixFileMode)0b110_110_110);
+        const string ask = """
+            import socket, sys
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(sys.argv[1])
+            try:
+                s.sendall(b"POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+                sys.stdout.write(s.recv(100).decode()[:12])
+            except OSError:
+                pass
+            """;
+        string[] python = ["/usr/bin/python3", "-c", ask, _box.SocketPath];
+        Assert.Equal("HTTP/1.1 200", DaemonBox.Command("/usr/bin/env", python));
+        Assert.Equal("", DaemonBox.Command("/usr/bin/setpriv",
+            ["--reuid=1000", "--regid=1000", "--clear-groups", .. python]));
     }
 
     // ------------------------------------------------------------------ systemd
