@@ -14,7 +14,7 @@
 #        bench-work.pl save DIR TIMES                 create, 4 KiB, fsync, rename over the one before
 #        bench-work.pl mixed DIR MIB SECONDS          MIB a second in files of 4 KiB to 4 MiB, some overwritten, some
 #                                                     appended to, some deleted
-#        bench-work.pl lag DIR COPY TIMES GAP OUT     a small file, fsync; seconds until it can be read in the mirror's
+#        bench-work.pl lag DIR COPY TIMES GAP OUT     a small change, fsync; seconds until it can be read in the mirror's
 #                                                     COPY, one a line into OUT; GAP seconds between
 #        bench-work.pl first COMMAND...               until the command's error output tells of the first record sent
 use strict;
@@ -257,16 +257,18 @@ sub do_lag {
     for my $i (1 .. $times) {
         # Not in step with the flush groups.
         Time::HiRes::sleep($gap * (0.5 + rand(1)));
-        my $name = sprintf('lag-%d-%d', $$, $i);
-        sysopen(my $file, "$place/$name", O_WRONLY | O_CREAT | O_EXCL, 0644) or die "$place/$name: $!";
-        put($file, $name);
+        # A new file each second time, whose fsync closes a flush group; else a line behind an old one, which need not.
+        my $name = sprintf('lag-%d-%d', $$, $i % 2 ? $i : 0);
+        my $line = sprintf("change %8d\n", $i);
+        sysopen(my $file, "$place/$name", O_WRONLY | O_CREAT | O_APPEND, 0644) or die "$place/$name: $!";
+        put($file, $line);
         $file->sync or die "fsync: $!";
         my $from = time;
         close($file);
         while (1) {
             if (sysopen(my $there, "$copy/$name", O_RDONLY)) {
-                sysread($there, my $text, 100);
-                last if defined $text and $text eq $name;
+                sysread($there, my $text, 65536);
+                last if defined $text and substr($text, -length($line)) eq $line;
             }
             die "$name has not arrived after 120 s" if time - $from > 120;
             Time::HiRes::sleep(0.01);
