@@ -148,7 +148,9 @@ public sealed partial class UndoLog
         BufferMemory memory = _pool.Take();
         if (at != 0) _volumes.ReadZone2(Geometry.ToZone2(bufferAt), memory.Span);
         Format(memory.Span, (at + Sector - 1) / Sector * Sector);
-        _buffers.Add(new FifoBuffer(bufferAt, memory, at));
+        // Recovery may end anywhere in a physical block, and the records before that place are still needed: the whole
+        // block is written, since a disk that loses the power in a part of it loses all of it (architecture W6).
+        _buffers.Add(new FifoBuffer(bufferAt, memory, at - at % PhysicalBlockBytes));
         _carried = false;
     }
 
