@@ -2,7 +2,8 @@
 # Sourced by demo.sh, which brings say, die, row, since, rate, digest and the tree to copy.
 
 pair_images_bytes=16G
-first_load_rate=160mbit
+first_load_rate=100mbit
+pair_least_bytes=100000000
 mirror_master= mirror_slave=
 
 pair_config() {
@@ -31,10 +32,10 @@ from = "left:photos-left/family"
 to = "right:photos-right/family"
 lag-limit = "10s"
 stall = "20s"
+silence = "1500ms"
 
 [led]
 device = "demo:green:status"
-class = "$scratch/pair/$box/leds"
 C
     "$program" config check "$scratch/pair/$box/config.toml" || die "the configuration of $box has mistakes"
 }
@@ -53,7 +54,9 @@ pair_boxes() {
     for box in left right; do
         truncate -s $pair_images_bytes "$scratch/pair/$box/disk.img"
         "$program" newfs -f -L $box "$scratch/pair/$box/disk.img" >/dev/null
+        # A light as the kernel shows it in /sys/class/leds: what is written there is what it would blink.
         mkdir -p "$scratch/pair/$box/leds/demo:green:status"
+        (cd "$scratch/pair/$box/leds/demo:green:status" && echo 255 >max_brightness && touch trigger pattern repeat)
     done
     pair_configs
     for box in left right; do
@@ -65,29 +68,47 @@ pair_boxes() {
 
 phase_is() { [ "$(box_status left '.mirrors[0].phase')" = "$1" ]; }
 phase_is_not() { ! phase_is "$1"; }
-progress_above() { awk -v p="$(box_status left '.mirrors[0].progress')" -v least="$1" 'BEGIN { exit !(p + 0 > least) }'; }
-
-# face EVENT STATE: the light and the panel's picture must say so within two seconds.
-face() {
-    local from
-    from=$(now)
-    pair_wait 10 "the light says $2 after: $1" light_is "$2"
-    "$program" panel --socket "$scratch/pair/left/run/daemon.sock" --png "$scratch/pair/panel-$2.png" >/dev/null
-    row "  light '$2'" "$(since "$from")" "" "" "after: $1"
-    awk -v s="$(since "$from")" 'BEGIN { exit !(s < 2.5) }' || die "the light took too long after: $1"
+# How much of the tree has been sent: without a scan ahead the box itself does not know what is left.
+sent_above() {
+    awk -v sent="$(box_status left '.mirrors[0].bytesSent')" -v all="$pair_bytes" -v part="$1" \
+        'BEGIN { exit !(sent > part * all) }'
 }
-light_is() { [ "$(box_status left '.state')" = "$1" ]; }
+
+# face EVENT LIGHT: status and light must say so within two seconds, and the panel is drawn.
+face() {
+    local from before seconds
+    from=$(now)
+    before=$(light_rhythm)
+    pair_wait 10 "the box says $2 after: $1" light_is "$2"
+    [ "$2" = "${shown:-}" ] || pair_wait 10 "the light changes after: $1" rhythm_is_not "$before"
+    shown=$2
+    seconds=$(since "$from")
+    mkdir -p "$root/out/demo"
+    "$program" panel --socket "$scratch/pair/left/run/daemon.sock" --png "$root/out/demo/panel-$2.png" >/dev/null
+    row "  light and panel: $2" "$seconds" "" "" "after: $1; plays $(light_rhythm | cut -d ' ' -f 1-8) ..."
+    awk -v s="$seconds" 'BEGIN { exit !(s < 2.5) }' || die "light and panel took $seconds s after: $1"
+}
+light_is() { [ "$(box_status left .light)" = "$1" ]; }
+light_rhythm() { cat "$scratch/pair/left/leds/demo:green:status/pattern"; }
+rhythm_is_not() { [ "$(light_rhythm)" != "$1" ]; }
 
 pair_fill() {
-    local from bytes
+    local from folder
     box_start left
     pair_wait 30 "left has made its master PFS" test -d "$mirror_master/."
     from=$(now)
     mkdir "$mirror_master/tree"
-    cp -a "${pair_tree[@]}" "$mirror_master/tree/"
+    # Whole folders of the tree shown before, until it is enough to pull a cable in.
+    pair_bytes=0
+    while IFS= read -r -d '' folder; do
+        [ $pair_bytes -lt $pair_least_bytes ] || break
+        [ ! -e "$mirror_master/tree/$(basename "$folder")" ] || continue
+        cp -a "$folder" "$mirror_master/tree/"
+        pair_bytes=$((pair_bytes + $(du -sb "$folder" | cut -f 1)))
+    done < <(find "${tree[0]}" -mindepth 2 -maxdepth 2 -type d -print0)
     sync "$mirror_master"
-    bytes=$(du -sb "$mirror_master/tree" | cut -f 1)
-    row "left alone: copy in" "$(since "$from")" "$(rate "$bytes" "$(since "$from")")" "" "$((bytes / 1000000)) MB"
+    row "left alone: copy in" "$(since "$from")" "$(rate "$pair_bytes" "$(since "$from")")" "" \
+        "$((pair_bytes / 1000000)) MB"
 }
 
 first_load_with_accidents() {
@@ -96,14 +117,14 @@ first_load_with_accidents() {
     from=$(now)
     box_start right
     pair_wait 30 "the first load has begun" phase_is FirstLoad
-    pair_wait 60 "a fifth of it is there" progress_above 0.2
-    face "first load under way" "first load"
+    pair_wait 60 "a fifth of it is there" sent_above 0.2
+    face "first load under way" FirstLoad
     pair_cable_out
-    face "cable pulled" "peer unreachable"
+    face "cable pulled" PeerUnreachable
     pair_cable_in
-    pair_wait 60 "the load goes on after the cable" progress_above 0.4
+    pair_wait 60 "the load goes on after the cable" sent_above 0.5
     box_stop right KILL || true
-    face "daemon of the other box killed" "peer unreachable"
+    face "daemon of the other box killed" PeerUnreachable
     box_start right
     pair_wait 120 "both are in step" phase_is InStep
     row "first load, cable pulled, daemon killed" "$(since "$from")" "" "" "at $first_load_rate"
@@ -136,7 +157,9 @@ lag_under_writer() {
     row "lag while somebody writes" "" "" "" "median $(at_part 0.5) s, 99 % below $(at_part 0.99) s"
     pair_wait 30 "both are in step again" phase_is InStep
 }
-at_part() { awk -v p="$1" '{ v[NR] = $1 } END { i = int(NR * p); printf "%.2f", v[i < 1 ? 1 : i] }' "$scratch/pair/sorted"; }
+at_part() {
+    awk -v p="$1" '{ v[NR] = $1 } END { i = int(NR * p); printf "%.2f", v[i < 1 ? 1 : i] }' "$scratch/pair/sorted"
+}
 
 pair_verify() {
     local from form
@@ -146,7 +169,7 @@ pair_verify() {
         box left verify family $form >"$scratch/pair/verify" || { cat "$scratch/pair/verify"; die "verify says no"; }
         row "verify ${form:-quick}" "$(since "$from")" "" "" "$(tail -n 1 "$scratch/pair/verify")"
     done
-    face "verified" "in step"
+    face "verified" InStepProven
 }
 
 pair_over() {

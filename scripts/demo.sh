@@ -11,6 +11,8 @@
 # TMPDIR=folder         where the images are to lie (needs about four times the size of the tree)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. scripts/pair.sh
+. scripts/demo-pair.sh
 
 least_bytes=$((500 * 1000 * 1000)) least_files=5000
 rounds=${DEMO_ROUNDS:-3}
@@ -39,6 +41,7 @@ clean_up() {
     trap '' INT TERM HUP
     [ -n "$scratch" ] || exit $code
     stop_writer
+    pair_end || true
     for place in "$scratch/a" "$scratch/b"; do
         mountpoint -q "$place" 2>/dev/null || [ -n "$(mounts_on "$place")" ] || continue
         timeout 60 "$program" umount "$place" >/dev/null 2>&1 || true
@@ -347,4 +350,5 @@ increment "at the end"
 compare_digests "at the end"
 [ "$(sha256sum <"$slave/$history_file")" = "$history_digest" ] || die "the slave has not got the version copied back"
 row "memory at the end" "" "" "" "master $(memory_of a), slave $(memory_of b) MB resident now/peak"
+show_pair
 show_report

@@ -67,7 +67,8 @@ box() {
 # box_start BOX: starts the daemon; returns at once. Its log is appended to BOX/log.
 box_start() {
     # Not through in_box: the process id must be the daemon's own.
-    nsenter --net="/run/netns/$pair_space-$1" "$pair_program" daemon --config "$pair_folder/$1/config.toml" \
+    NASHAMMER_LEDS=$pair_folder/$1/leds nsenter --net="/run/netns/$pair_space-$1" "$pair_program" daemon \
+        --config "$pair_folder/$1/config.toml" \
         >>"$pair_folder/$1/log" 2>&1 </dev/null &
     echo $! >"$pair_folder/$1/pid"
 }
