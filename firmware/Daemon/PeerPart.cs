@@ -58,7 +58,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
 
     internal PeerKey Key { get; }
     internal PeerStore Peers { get; }
-    internal IPeerDialer Dialer { get; }
+    internal PeerDialer Dialer { get; }
     internal PairingDesk Pairing { get; }
     /// <summary>Where it listens now; null if it does not.</summary>
     internal IPEndPoint? Address => Volatile.Read(ref _endpoint)?.Address;
@@ -123,10 +123,16 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
         }
     }
 
+    void CutStrangers()
+    {
+        Volatile.Read(ref _endpoint)?.CutStrangers();
+        Dialer.CutStrangers();
+    }
+
     public void Reload(Settings before, Settings now)
     {
         Peers.Configure(Entries(now));
-        Volatile.Read(ref _endpoint)?.CutStrangers();
+        CutStrangers();
         if (before.Listen.Address != now.Listen.Address) ListenAt(now.Listen.Address);
         if (before.Box.State != now.Box.State) DaemonLog.NeedsRestart(_log, "box.state");
     }
@@ -160,7 +166,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
         // The list of peers was changed by the command line.
         app.MapPost("/peers/changed", ControlApi.Handle(_ =>
         {
-            Volatile.Read(ref _endpoint)?.CutStrangers();
+            CutStrangers();
             return ControlApi.Reply(new ReloadReply { Ok = true }, DaemonJson.Default.ReloadReply);
         }));
     }

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Concurrent;
 using System.IO;
 using System.Net;
 using System.Net.Security;
@@ -25,6 +26,9 @@ sealed class PeerDialer(PeerKey key, PeerStore peers, PeerDialerOptions options)
 {
     const int AddressesMax = 8;
 
+    /// <summary>Open connections by the sockets below them.</summary>
+    readonly ConcurrentDictionary<Socket, (PeerIdentity Peer, PeerStream Stream)> _open = new();
+
     public PeerConnection Dial(string peer, CancellationToken stop)
     {
         PeerEntry entry = peers.Find(peer) ?? throw new IOException($"no peer is called {peer}; "
@@ -32,17 +36,27 @@ sealed class PeerDialer(PeerKey key, PeerStore peers, PeerDialerOptions options)
         if (entry.Key is null) throw new IOException($"peer {peer} is not paired yet: its key is not known");
         if (entry.Address is null || !PeerAddress.TryParse(entry.Address, out PeerAddress address))
             throw new IOException($"peer {peer} has no address; give it one in the configuration or with peer add");
-        return new PeerConnection(new PeerIdentity(peer, entry.Key), Open(address, TlsPolicy.Peer, entry.Key, stop,
-            out _));
+        var identity = new PeerIdentity(peer, entry.Key);
+        return new PeerConnection(identity, Open(address, TlsPolicy.Peer, identity, stop, out _));
+    }
+
+    /// <summary>Closes the connections to boxes that are no longer peers, or have another key now.</summary>
+    internal void CutStrangers()
+    {
+        foreach ((PeerIdentity peer, PeerStream stream) in _open.Values)
+        {
+            if (peers.Find(peer.Name)?.Key != peer.KeyHash) stream.Dispose();
+        }
     }
 
     /// <summary>Connects for pairing: whoever is there, known or not. Tells the key that the other side has.</summary>
     internal PeerStream DialForPairing(PeerAddress address, CancellationToken stop, out string remoteKey) =>
         Open(address, TlsPolicy.Pairing, null, stop, out remoteKey);
 
-    PeerStream Open(PeerAddress address, SslApplicationProtocol protocol, string? wanted, CancellationToken stop,
+    PeerStream Open(PeerAddress address, SslApplicationProtocol protocol, PeerIdentity? peer, CancellationToken stop,
         out string seen)
     {
+        string? wanted = peer?.KeyHash;
         Socket socket = Connect(address, stop);
         SslStream? tls = null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -62,11 +76,14 @@ sealed class PeerDialer(PeerKey key, PeerStore peers, PeerDialerOptions options)
             Greeting(tls, limit.Token);
             seen = found;
             // First the transport: it wakes whoever reads or writes on other threads.
-            return new PeerStream(tls, () =>
+            var stream = new PeerStream(tls, () =>
             {
+                _open.TryRemove(socket, out _);
                 socket.Dispose();
                 tls.Dispose();
             });
+            if (peer is not null) _open[socket] = (peer, stream);
+            return stream;
         }
         catch (Exception e) when (e is IOException or AuthenticationException or OperationCanceledException
             or SocketException or ObjectDisposedException)

@@ -160,6 +160,23 @@ public sealed class PeerEndpointTests
     }
 
     [Fact]
+    public void Caller_that_removes_a_peer_hangs_up()
+    {
+        (PeerBox a, PeerBox b) = Pair();
+        using (a)
+        using (b)
+        {
+            var dialer = new PeerDialer(a.Key, a.Peers, new PeerDialerOptions());
+            using PeerConnection connection = dialer.Dial("b", CancellationToken.None);
+            dialer.CutStrangers();
+            Echo(connection, 10);
+            a.Peers.Remove("b");
+            dialer.CutStrangers();
+            Assert.ThrowsAny<IOException>(() => connection.Stream.ReadExactly(new byte[1]));
+        }
+    }
+
+    [Fact]
     public void Peer_has_so_many_connections_and_is_told()
     {
         (PeerBox a, PeerBox b) = Pair(o => o with { ConnectionsPerPeerMax = 2 });
