@@ -29,6 +29,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     public override void ScanBegins(MirrorRange range)
     {
         if (!_behind) SetBehind(true);
+        lag.Sending(range.End);
         bool load = range.Begin <= MirrorMeter.FirstBegin;
         meter.Change(s => s with
         {

@@ -34,7 +34,8 @@ public sealed partial class HammerFs
             bool isSlave = PfsOf(pfsId).Data.IsSlave;
             // A group on its way to the medium counts as known.
             ulong known = isSlave || _core is null ? SafeTid(pfsId) : Math.Max(SafeTid(pfsId), _core.ClosedTid);
-            var lag = new MirrorLag(pfsId, isSlave, known, _started, _options.Time, CloseLag);
+            var lag = new MirrorLag(pfsId, isSlave, known, _started, _options.Time, CloseLag,
+                end => KeepHistory(pfsId, end, end));
             // A change of the open group may be older than this object.
             if (!isSlave && _core is not null && _core.Group.HasTouched(pfsId)) lag.Changed(_core.Group.Tid);
             lock (_lagLock) _lags = [.. _lags, lag];

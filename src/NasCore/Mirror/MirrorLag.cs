@@ -26,6 +26,9 @@ public sealed class MirrorLag : IDisposable
 
     readonly TimeProvider _time;
     readonly Action<MirrorLag> _closed;
+    readonly Func<ulong, IDisposable>? _keep;
+    IDisposable? _kept;
+    ulong _sending;
     readonly Lock _lock = new();
     readonly List<Entry> _entries = [];
     ulong _acknowledged;
@@ -37,8 +40,11 @@ public sealed class MirrorLag : IDisposable
     /// <param name="since">From when on what that state holds counts, in ticks of the clock.</param>
     /// <param name="time">Only its monotonic clock counts.</param>
     /// <param name="closed">Called when it is disposed.</param>
-    public MirrorLag(int pfsId, bool isSlave, ulong known, long since, TimeProvider time, Action<MirrorLag> closed)
+    /// <param name="keep">Keeps what is visible at a TID from maintenance.</param>
+    public MirrorLag(int pfsId, bool isSlave, ulong known, long since, TimeProvider time, Action<MirrorLag> closed,
+        Func<ulong, IDisposable>? keep = null)
     {
+        _keep = keep;
         PfsId = pfsId;
         IsSlave = isSlave;
         _time = time;
@@ -93,7 +99,29 @@ public sealed class MirrorLag : IDisposable
             if (tid <= _acknowledged) return;
             _acknowledged = tid;
             _entries.RemoveAll(e => e.Tid <= tid);
+            if (_sending <= tid) Release();
         }
+    }
+
+    /// <summary>
+    /// A batch up to a TID goes out. What is visible at that TID is kept from maintenance until the batch is
+    /// acknowledged, or another takes its place: also while the link is broken, so that the batch can go on (M3).
+    /// </summary>
+    public void Sending(ulong end)
+    {
+        lock (_lock)
+        {
+            if (_sending == end) return;
+            IDisposable? kept = _keep?.Invoke(end);
+            Release();
+            (_sending, _kept) = (end, kept);
+        }
+    }
+
+    void Release()
+    {
+        _kept?.Dispose();
+        (_sending, _kept) = (0, null);
     }
 
     /// <summary>
@@ -155,5 +183,9 @@ public sealed class MirrorLag : IDisposable
     public override string ToString() =>
         $"PFS {PfsId}: {Age.TotalSeconds:f1} s, {BytesBehind} bytes behind {Tid.Format(Acknowledged)}";
 
-    public void Dispose() => _closed(this);
+    public void Dispose()
+    {
+        lock (_lock) Release();
+        _closed(this);
+    }
 }

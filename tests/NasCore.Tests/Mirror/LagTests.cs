@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Text;
 using System.Threading;
 using NasCore.Flush;
@@ -62,6 +63,34 @@ public sealed class LagTests
         volume.Fs.SyncAndWait();
         lag.Acknowledge(Safe(volume, 1));
         Assert.Equal((TimeSpan.Zero, 0L), (lag.Age, lag.BytesBehind));
+    }
+
+    [Fact]
+    public void Open_batch_keeps_its_end_until_it_is_acknowledged_or_replaced()
+    {
+        var kept = new List<ulong>();
+        using var lag = new MirrorLag(1, false, 10, 0, new VirtualTime(), _ => { }, end =>
+        {
+            kept.Add(end);
+            return new Lease(() => kept.Remove(end));
+        });
+        lag.Sending(100);
+        lag.Sending(100);
+        Assert.Equal([100UL], kept);
+        lag.Acknowledge(99);
+        Assert.Equal([100UL], kept);
+        lag.Sending(120);
+        Assert.Equal([120UL], kept);
+        lag.Acknowledge(120);
+        Assert.Empty(kept);
+        lag.Sending(140);
+        lag.Dispose();
+        Assert.Empty(kept);
+    }
+
+    sealed class Lease(Action end) : IDisposable
+    {
+        public void Dispose() => end();
     }
 
     [Fact]
