@@ -1,3 +1,4 @@
+using System;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using NasCore;
@@ -39,7 +40,7 @@ static partial class ControlApi
         RejoinLoss loss = fs.LossBehind(id, mark.EndTid);
         var reply = new RejoinReply(loss.Records, loss.Bytes, loss.Objects, end, null);
         if (!request.Go) return reply;
-        Errno result = fs.RejoinPfs(id, mark, out string late);
+        Errno result = fs.RejoinPfs(id, mark, Guid.NewGuid(), out string late);
         if (late.Length > 0) return reply with { Refusal = late };
         Require(result, "pfs-rejoin");
         return reply;

@@ -1,9 +1,7 @@
 using System;
-using System.Collections.Generic;
 using System.Threading;
 using NasCore.Flush;
 using NasCore.Mirror;
-using NasCore.Ondisk;
 using NasCore.Transactions;
 
 namespace NasCore;

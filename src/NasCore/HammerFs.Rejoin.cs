@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using NasCore.Mirror;
-using NasCore.Objects;
 using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
@@ -78,8 +77,9 @@ public sealed partial class HammerFs
     /// </summary>
     /// <param name="pfsId">The PFS that comes back.</param>
     /// <param name="promotion">The mark of the new master.</param>
+    /// <param name="unique">The unique UUID of the slave that it becomes.</param>
     /// <param name="refusal">If it is refused: why, and the way out.</param>
-    public Errno RejoinPfs(int pfsId, PromotionMark promotion, out string refusal)
+    public Errno RejoinPfs(int pfsId, PromotionMark promotion, Guid unique, out string refusal)
     {
         refusal = "";
         if (_core is null) return Errno.RoFs;
@@ -106,7 +106,7 @@ public sealed partial class HammerFs
             ForgetPfs(pfsId);
             now.MirrorFlags |= PseudofsData.FlagSlave;
             now.SyncEndTid = promotion.EndTid;
-            now.UniqueUuid = Guid.NewGuid();
+            now.UniqueUuid = unique;
             SlaveMark.SetRollback(ref now, promotion.EndTid);
             return Errno.None;
         });

@@ -110,7 +110,7 @@ public sealed class RejoinTests
         RejoinLoss loss = parted.Former.LossBehind(1, mark.EndTid);
         Assert.True(loss is { Records: > 20, Bytes: > 1000, Objects: > 3 }, $"{loss}");
         Guid unique = ResumeSession.Pfs(parted.Former).UniqueUuid;
-        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parsed, out string refusal));
+        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parsed, Guid.NewGuid(), out string refusal));
         Assert.Equal("", refusal);
         PseudofsData pfs = ResumeSession.Pfs(parted.Former);
         Assert.Equal((true, parted.Common), (pfs.IsSlave, pfs.SyncEndTid));
@@ -118,7 +118,7 @@ public sealed class RejoinTests
         Assert.False(SlaveMark.TryGetRollback(in pfs, out _));
         Assert.Equal(default, parted.Former.LossBehind(1, mark.EndTid));
         Assert.True(parted.At.Equals(TreeState.Capture(parted.Former, parted.Common, 1)));
-        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parsed, out _));
+        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parsed, Guid.NewGuid(), out _));
         CheckFollows(parted, parted.Former, "after the return");
         parted.Work(parted.New.Fs, 20);
         CheckFollows(parted, parted.Former, "later");
@@ -142,7 +142,7 @@ public sealed class RejoinTests
         Assert.True(other.Pfs(1).SyncEndTid > parted.Common);
         ResumeSession refused = ResumeSession.Run(parted.New.Fs.MirrorSource(1), other.Fs);
         Assert.IsType<MirrorPlan.Parted>(Assert.IsType<MirrorRefusedException>(refused.SourceError).Plan);
-        Assert.Equal(Errno.None, other.Fs.RejoinPfs(1, parted.Mark, out string refusal));
+        Assert.Equal(Errno.None, other.Fs.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out string refusal));
         Assert.Equal("", refusal);
         CheckFollows(parted, other.Fs, "the other slave");
     }
@@ -161,17 +161,17 @@ public sealed class RejoinTests
         string before = Convert.ToHexString(BitConverter.GetBytes(fs.DurableTid));
         foreach ((PromotionMark bad, string says) in wrong)
         {
-            Assert.Equal(Errno.Inval, fs.RejoinPfs(1, bad, out string refusal));
+            Assert.Equal(Errno.Inval, fs.RejoinPfs(1, bad, Guid.NewGuid(), out string refusal));
             Assert.Contains(says, refusal, StringComparison.Ordinal);
             Assert.Contains("pfs-slave", refusal, StringComparison.Ordinal);
         }
         Assert.Equal(before, Convert.ToHexString(BitConverter.GetBytes(fs.DurableTid)));
         Assert.False(ResumeSession.Pfs(fs).IsSlave);
         Assert.Equal(Errno.None, fs.UpdatePfs(1, (ref PseudofsData p) => p.SyncBegTid = mark.EndTid + 1));
-        Assert.Equal(Errno.Inval, fs.RejoinPfs(1, mark, out string late));
+        Assert.Equal(Errno.Inval, fs.RejoinPfs(1, mark, Guid.NewGuid(), out string late));
         Assert.Contains("complete from", late, StringComparison.Ordinal);
-        Assert.Equal(Errno.Inval, fs.RejoinPfs(0, mark, out _));
-        Assert.Equal(Errno.NoEnt, fs.RejoinPfs(7, mark, out _));
+        Assert.Equal(Errno.Inval, fs.RejoinPfs(0, mark, Guid.NewGuid(), out _));
+        Assert.Equal(Errno.NoEnt, fs.RejoinPfs(7, mark, Guid.NewGuid(), out _));
     }
 
     [Fact]
@@ -181,9 +181,9 @@ public sealed class RejoinTests
         Assert.Equal(Errno.None, parted.Former.Create(new Vnode(1, Tid.Max, 1), "open"u8, ObjType.RegFile, 0x1A4, 0, 0,
             s_root, out Vnode file, out _));
         Assert.Equal(Errno.None, parted.Former.Open(file));
-        Assert.Equal(Errno.NotEmpty, parted.Former.RejoinPfs(1, parted.Mark, out _));
+        Assert.Equal(Errno.NotEmpty, parted.Former.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out _));
         parted.Former.Release(file);
-        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parted.Mark, out _));
+        Assert.Equal(Errno.None, parted.Former.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out _));
     }
 
     [Theory]
@@ -195,7 +195,7 @@ public sealed class RejoinTests
         parted.Former.Dispose();
         var log = new PowerLog(parted.Medium.Fork());
         using (HammerFs fs = parted.Volume.Mount(log, new CampaignTime()))
-            Assert.Equal(Errno.None, fs.RejoinPfs(1, parted.Mark, out _));
+            Assert.Equal(Errno.None, fs.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out _));
         var random = new Random(seed);
         var cutter = new PowerCutter(log.Events, parted.Medium);
         CutKind[] kinds = Enum.GetValues<CutKind>();
@@ -212,7 +212,7 @@ public sealed class RejoinTests
                 pending += SlaveMark.TryGetRollback(in pfs, out _) ? 1 : 0;
                 TreeState found = TreeState.Capture(fs, parted.Common, 1);
                 Assert.True(parted.At.Equals(found), $"{where}:\n{TreeState.Differences(parted.At, found)}");
-                if (!pfs.IsSlave) Assert.Equal(Errno.None, fs.RejoinPfs(1, parted.Mark, out _));
+                if (!pfs.IsSlave) Assert.Equal(Errno.None, fs.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out _));
                 CheckFollows(parted, fs, where);
                 Assert.Equal(0, SlaveMark.TryGetRollback(ResumeSession.Pfs(fs), out _) ? 1 : 0);
             }
