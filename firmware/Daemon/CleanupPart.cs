@@ -8,7 +8,6 @@ using NasCore;
 using NasCore.Maintenance;
 using NasCore.Primitives;
 using NasFirmware.Config;
-using NasFirmware.Status;
 using NasLinux;
 
 namespace NasFirmware.Daemon;
@@ -25,7 +24,7 @@ namespace NasFirmware.Daemon;
  */
 
 /// <summary>Thins history and tidies space.</summary>
-sealed class CleanupPart : IDaemonPart
+sealed class CleanupPart : IDaemonPart, IDisposable
 {
     static readonly TimeSpan s_look = TimeSpan.FromMinutes(1), s_slice = TimeSpan.FromMilliseconds(200);
 
@@ -59,6 +58,13 @@ sealed class CleanupPart : IDaemonPart
     {
         _isNew = true;
         _wake.Set();
+    }
+
+    /// <summary>After <see cref="Stop"/>.</summary>
+    public void Dispose()
+    {
+        _wake.Dispose();
+        _stop.Dispose();
     }
 
     void Run()
@@ -130,7 +136,7 @@ sealed class CleanupOfVolume
         _context = context;
         _log = log;
         HistorySettings history = context.Settings.History;
-        IHistoryHost host = handle.Fs;
+        HammerFs host = handle.Fs;
         _floorBytes = (long)(host.TotalBytes * history.FreeFloor);
         _keeper = new HistoryKeeper(host, new HistoryKeeperOptions
         {

@@ -11,7 +11,7 @@ using NasFirmware.Mirroring;
 namespace NasFirmware.Daemon;
 
 /// <summary>The mirrors of the box: what it sends, and what it takes from peers.</summary>
-sealed class MirrorPart : IDaemonPart
+sealed class MirrorPart : IDaemonPart, IDisposable
 {
     /// <summary>So many beats must be missed before a peer is taken for gone.</summary>
     const int BeatsMissed = 3;
@@ -78,6 +78,8 @@ sealed class MirrorPart : IDaemonPart
         _service.Apply(Sends(now), Receives(now));
         _service.Nudge(peer: null);
     }
+
+    public void Dispose() => _service.Dispose();
 
     sealed class ServiceProbe(MirrorService service) : IProbe
     {

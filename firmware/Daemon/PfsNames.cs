@@ -2,7 +2,6 @@ using System;
 using System.Text;
 using NasCore;
 using NasCore.Fuse.Dispatch;
-using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
 

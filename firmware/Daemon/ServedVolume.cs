@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
-using System.Linq;
 using System.Threading;
 using Microsoft.Extensions.Logging;
 using NasCore;
@@ -32,7 +31,7 @@ sealed record ServedVolumeOptions
 /// A file system that the daemon has open and mounted: the same pieces as in the process of `nashammer mount`, with the
 /// same control socket, so that every verb works on it.
 /// </summary>
-sealed class ServedVolume
+sealed class ServedVolume : IDisposable
 {
     static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100), s_usersPatience = TimeSpan.FromSeconds(10);
 
@@ -170,9 +169,15 @@ sealed class ServedVolume
         }
         finally
         {
-            _running?.Dispose();
-            _gone.Dispose();
+            Dispose();
         }
+    }
+
+    /// <summary>The last step of <see cref="Close"/>, without which the file system stays open.</summary>
+    public void Dispose()
+    {
+        _running?.Dispose();
+        _gone.Dispose();
     }
 
     void CloseMount(bool diskGone, CancellationToken hurry)

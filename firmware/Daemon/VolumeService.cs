@@ -25,7 +25,7 @@ sealed record VolumeServiceOptions
 /// slots (<see cref="VolumeSlot"/>), woken by disks that come and go, by jobs that end, by a mount that is latched or
 /// ends, and a few times a minute; looking touches no disk.
 /// </summary>
-sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner
+sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
 {
     /// <summary>A flusher may be this long at one group before it is taken for dead: disks retry for minutes.</summary>
     static readonly TimeSpan s_flusherMax = TimeSpan.FromMinutes(5);
@@ -133,6 +133,15 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner
         foreach (VolumeSlot slot in _slots) slot.EndStop();
         foreach (VolumeSlot slot in _slots) slot.Show(_context.Board);
         _context.RemoveProbe(_probe);
+    }
+
+    /// <summary>After <see cref="Stop"/>.</summary>
+    public void Dispose()
+    {
+        _watch?.Dispose();
+        _wake.Dispose();
+        _firstPass.Dispose();
+        _hurry.Dispose();
     }
 
     // ------------------------------------------------------------------ the loop

@@ -1,7 +1,6 @@
 using System;
 using System.IO;
 using System.Threading;
-using NasCore.Io;
 using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Primitives;

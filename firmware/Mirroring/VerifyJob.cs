@@ -1,7 +1,6 @@
 using System.Text.Json.Serialization;
 using System.Threading;
 using NasCore.Mirror;
-using NasCore.Primitives;
 
 namespace NasFirmware.Mirroring;
 

@@ -2,7 +2,6 @@ using System;
 using System.Threading;
 using NasCore.Flush;
 using NasCore.Mirror;
-using NasCore.Transactions;
 
 namespace NasCore;
 

@@ -5,7 +5,6 @@ using System.IO.Hashing;
 using System.Linq;
 using System.Text;
 using System.Threading;
-using NasTesting.Model;
 
 namespace NasCampaign.Simulation;
 

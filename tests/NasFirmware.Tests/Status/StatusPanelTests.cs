@@ -1,12 +1,10 @@
 using System;
 using System.Collections.Generic;
 using System.Device.Gpio;
-using System.Device.I2c;
 using System.IO;
 using System.Linq;
 using System.Threading;
 using NasDevices.Displays;
-using NasDevices.Leds;
 using NasDevices.Simulation;
 using NasFirmware.Daemon;
 using NasFirmware.Status;
@@ -196,7 +194,7 @@ public sealed class StatusPanelTests : IDisposable
         for (int i = 0; i < 24; i++)
         {
             thread.Wake();
-            stop.Wait(TimeSpan.FromMilliseconds(50));
+            stop.Wait(TimeSpan.FromMilliseconds(50), TestContext.Current.CancellationToken);
         }
         thread.End(TimeSpan.FromSeconds(20), show: false);
         lock (seen)
