@@ -60,12 +60,17 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
         int events = 3 + c.Random.Next(c.IsSmoke ? 6 : 20);
         for (int i = 0; i < events; i++)
         {
-            world.Scheduler.Sleep(TimeSpan.FromMilliseconds(c.Random.Next(8000)), "fate");
+            for (int look = 0; look < 4; look++)
+            {
+                world.Scheduler.Sleep(TimeSpan.FromMilliseconds(c.Random.Next(2500)), "fate");
+                world.CheckLag();
+            }
             SimBox box = world.Boxes.ElementAt(c.Random.Next(world.Boxes.Count));
             Strike(c, world, box);
             c.Count("faults");
         }
         world.Converge();
+        world.CheckLag();
     }
 
     static void Strike(CampaignContext c, SimWorld world, SimBox box)

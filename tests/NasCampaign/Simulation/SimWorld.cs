@@ -28,6 +28,7 @@ sealed class SimWorld
     readonly List<SimMirror> _mirrors = [];
     readonly List<string> _masters = [];
     readonly CampaignContext _context;
+    long _workAt;
 
     internal SimWorld(CampaignContext context, IEnumerable<string> boxes)
     {
@@ -129,6 +130,7 @@ sealed class SimWorld
                 default: WriteFile(fs, dir, name, bytesMax); break;
             }
             _context.Count("operations");
+            _workAt = Scheduler.Now;
         }
     }
 
@@ -206,6 +208,37 @@ sealed class SimWorld
                 TreeState.Differences(wanted, found));
         _context.Count("comparisons");
         return true;
+    }
+
+    /// <summary>
+    /// A lag of zero says that nothing is missing: then the slave shows all that its master shows now.
+    /// </summary>
+    internal void CheckLag()
+    {
+        // What is just being written is no time old.
+        if (Scheduler.Now - _workAt < TimeSpan.TicksPerSecond / 10) return;
+        foreach (SimMirror mirror in _mirrors)
+        {
+            SimBox from = _boxes[mirror.From], to = _boxes[mirror.To];
+            if (from.Fs is null || to.Fs is null || !from.IsUp || !to.IsUp) continue;
+            if (from.StatusOf(mirror.Name, true) is not { } status) continue;
+            _context.Count("lags looked at");
+            if (status.LagSeconds is not 0d) continue;
+            int source = PfsIdOf(from.Fs, mirror.Path), target = PfsIdOf(to.Fs, mirror.Path);
+            if (source == 0 || !from.Fs.TryGetPfs(source, out PseudofsData has)) continue;
+            // A slave that has nothing yet has nothing to send on.
+            if (has.IsSlave && has.SyncEndTid <= 1) continue;
+            PseudofsData is_ = default;
+            if (target != 0) to.Fs.TryGetPfs(target, out is_);
+            TreeState wanted = TreeState.Capture(from.Fs, has.IsSlave ? has.SyncEndTid : Tid.Max, source);
+            TreeState? found = is_.SyncEndTid > 1 ? TreeState.Capture(to.Fs, is_.SyncEndTid, target) : null;
+            bool same = found is not null && wanted.Count == found.Count
+                && wanted.Entries.Values.Zip(found.Entries.Values).All(p => p.First.EqualsButTimes(p.Second));
+            if (!same)
+                throw new CampaignFinding("the lag is said to be zero while something is missing", status.ToString(),
+                    found is null ? "the slave is empty" : TreeState.Differences(wanted, found));
+            _context.Count("zero lags proven");
+        }
     }
 
     static int PfsIdOf(HammerFs fs, string path)
