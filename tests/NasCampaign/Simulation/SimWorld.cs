@@ -226,11 +226,11 @@ sealed class SimWorld
             if (status.LagSeconds is not 0d) continue;
             int source = PfsIdOf(from.Fs, mirror.Path), target = PfsIdOf(to.Fs, mirror.Path);
             if (source == 0 || !from.Fs.TryGetPfs(source, out PseudofsData has)) continue;
-            // A slave that has nothing yet has nothing to send on.
-            if (has.IsSlave && has.SyncEndTid <= 1) continue;
+            // A slave's change is the end of a batch, which may have come this very instant: masters only.
+            if (has.IsSlave) continue;
             PseudofsData is_ = default;
             if (target != 0) to.Fs.TryGetPfs(target, out is_);
-            TreeState wanted = TreeState.Capture(from.Fs, has.IsSlave ? has.SyncEndTid : Tid.Max, source);
+            TreeState wanted = TreeState.Capture(from.Fs, Tid.Max, source);
             TreeState? found = is_.SyncEndTid > 1 ? TreeState.Capture(to.Fs, is_.SyncEndTid, target) : null;
             bool same = found is not null && wanted.Count == found.Count
                 && wanted.Entries.Values.Zip(found.Entries.Values).All(p => p.First.EqualsButTimes(p.Second));
