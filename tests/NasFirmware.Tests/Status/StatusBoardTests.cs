@@ -49,6 +49,26 @@ public sealed class StatusBoardTests
         Assert.Empty(board.Snapshot("a", "1").Mirrors);
     }
 
+    [Fact]
+    public void What_the_owner_knows_of_ends_with_the_failure_and_one_more_problem_is_news()
+    {
+        var board = new StatusBoard(_time);
+        var reporter = new StatusReporter(board, "nas1", "1", () => new StatusLimits(), _time);
+        board.Put(Boxes.Missing.Volumes[0]);
+        Assert.Equal(LightState.Failed, reporter.Now().Light);
+        board.Acknowledge();
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        board.Put(new DiskStatus { Device = "sda", Problem = "odd" });
+        Assert.Equal(LightState.Failed, reporter.Now().Light);
+        board.Acknowledge();
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        board.Put(Boxes.Good.Volumes[0]);
+        Assert.Equal(LightState.Attention, reporter.Now().Light);
+        board.Put(Boxes.Missing.Volumes[0]);
+        Assert.Equal(LightState.Failed, reporter.Now().Light);
+    }
+
     [Theory]
     [InlineData(0, "0 s")]
     [InlineData(0.42, "0.4 s")]
