@@ -164,7 +164,8 @@ public sealed class ReblockTests
             for (bool done = false; !done;)
             {
                 using Reblock reblock = OpenReblock(fs, new ReblockRequest { From = from });
-                done = fs.RunReblock(reblock, budget, default, settle: true) == StepEnd.Done;
+                CancellationToken stop = TestContext.Current.CancellationToken;
+                done = fs.RunReblock(reblock, budget, stop, settle: true) == StepEnd.Done;
                 from = reblock.Position;
                 moved += reblock.Stats.DataMoves;
             }
