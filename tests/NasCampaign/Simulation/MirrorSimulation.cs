@@ -107,10 +107,15 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
         world.Network.Pull(mirror.From, mirror.To);
         TimeSpan pause = world.WriterPause;
         // In a long absence an owner writes now and then.
-        if (span > TimeSpan.FromHours(1)) world.WriterPause = span / 20;
+        bool isLong = span > TimeSpan.FromHours(1);
+        if (isLong) world.WriterPause = span / 20;
+        // Heartbeats of a month on the other links would be all that happens.
+        foreach (SimMirror other in world.Mirrors)
+            if (isLong) world.Network.Pull(other.From, other.To);
         world.Scheduler.Sleep(span, "a cable is out");
         world.WriterPause = pause;
-        world.Network.Plug(mirror.From, mirror.To);
+        foreach (SimMirror other in world.Mirrors)
+            if (isLong || other == mirror) world.Network.Plug(other.From, other.To);
     }
 
     /// <summary>The power goes in the middle of one of the next steps, and comes back.</summary>
