@@ -213,8 +213,8 @@ sealed class MirrorConduit : IByteChannel, IDisposable
                 {
                     case FrameKind.Data: PumpData(length); break;
                     case FrameKind.End: PumpEnded(); break;
-                    case FrameKind.Event: PumpEvent(PeerMessages.DecodeEvent(_link.ReadMessage(length))); break;
-                    case FrameKind.Result: PumpEnd(PeerMessages.DecodeEnd(_link.ReadMessage(length))); return;
+                    case FrameKind.Event: PumpEvent(PeerMessages.DecodeEvent(PumpMessage(length))); break;
+                    case FrameKind.Result: PumpEnd(PeerMessages.DecodeEnd(PumpMessage(length))); return;
                     default: throw new InvalidDataException($"{_link.Peer.Name} sent {kind} in a mirror stream");
                 }
             }
@@ -227,12 +227,18 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         }
     }
 
+    // It listens on: the line may fall silent behind a head as well.
     bool Listen(out FrameKind kind, out int length)
     {
         SetListening(true);
-        bool more = _link.Frames.TryReadHead(out kind, out length);
+        return _link.Frames.TryReadHead(out kind, out length);
+    }
+
+    ReadOnlySpan<byte> PumpMessage(int length)
+    {
+        ReadOnlySpan<byte> message = _link.ReadMessage(length);
         SetListening(false);
-        return more;
+        return message;
     }
 
     void SetListening(bool listening)
@@ -251,6 +257,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
             int at, room;
             using (_monitor.Hold())
             {
+                _listening = false;
                 while (_ringCount == RingBytes && _reason is null) _monitor.Wait(Timeout.InfiniteTimeSpan);
                 if (_reason is not null) throw new IOException(_reason);
                 at = (_ringAt + _ringCount) % RingBytes;

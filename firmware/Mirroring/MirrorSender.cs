@@ -268,6 +268,7 @@ sealed class MirrorSender : IDisposable
         Volatile.Write(ref _conduit, conduit);
         try
         {
+            conduit.SetBehind(true);
             conduit.Start("mirror-" + _options.Name);
             using CancellationTokenRegistration ending = stop.Register(() => conduit.Break("the stream ends here"));
             StreamRun(conduit, session, source, stop);

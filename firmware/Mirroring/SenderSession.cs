@@ -19,7 +19,6 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
 
     long _noted, _sent;
     int _records;
-    bool _behind = true;
 
     /// <summary>The connection, once there is one.</summary>
     internal MirrorConduit? Conduit { get; set; }
@@ -28,7 +27,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
 
     public override void ScanBegins(MirrorRange range)
     {
-        if (!_behind) SetBehind(true);
+        SetBehind(true);
         lag.Sending(range.End);
         bool load = range.Begin <= MirrorMeter.FirstBegin;
         meter.Change(s => s with
@@ -78,11 +77,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
         Conduit?.BeatSoon();
     }
 
-    void SetBehind(bool behind)
-    {
-        _behind = behind;
-        Conduit?.SetBehind(behind);
-    }
+    void SetBehind(bool behind) => Conduit?.SetBehind(behind);
 
     /// <summary>The clock's look: the numbers of this moment.</summary>
     internal void Look() => meter.Change(s =>

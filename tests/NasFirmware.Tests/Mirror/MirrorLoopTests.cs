@@ -153,6 +153,64 @@ public sealed class MirrorLoopTests
     }
 
     [Fact]
+    public void Line_that_falls_silent_inside_a_frame_is_found()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        int calls = 0;
+        pair.A.Answer = stream =>
+        {
+            if (++calls > 1) return false;
+            new NasFirmware.Control.MirrorFrames(stream).Write(NasFirmware.Control.FrameKind.Welcome,
+                """{"version":1}"""u8);
+            // The head of an event of 20 bytes, which never come.
+            stream.Write([(byte)NasFirmware.Control.FrameKind.Event, 20, 0, 0]);
+            return true;
+        };
+        pair.Start();
+        pair.UntilInStep(tid);
+        Assert.Contains(pair.A.Lines.ToArray(), l => l.Contains("has not been heard for", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Target_that_lives_and_does_not_move_is_left_after_the_stall_time()
+    {
+        using var pair = new LoopPair
+        {
+            Send = new MirrorSendOptions
+            {
+                Name = "family", Peer = "nas2", Volume = "data", Pfs = "family", Times = LoopPair.Times,
+                Stall = TimeSpan.FromMilliseconds(400),
+            },
+        };
+        ulong tid = pair.Write("a", 1000);
+        int calls = 0;
+        pair.A.Answer = stream =>
+        {
+            if (++calls > 1) return false;
+            var frames = new NasFirmware.Control.MirrorFrames(stream);
+            frames.Write(NasFirmware.Control.FrameKind.Welcome, """{"version":1}"""u8);
+            new Thread(() => Babble(frames)) { IsBackground = true }.Start();
+            return true;
+        };
+        pair.Start();
+        pair.UntilInStep(tid);
+        Assert.Contains(pair.A.Lines.ToArray(), l => l.Contains("has not moved for", StringComparison.Ordinal));
+    }
+
+    /// <summary>Beats and nothing else, as fast as they are taken, until the other side hangs up.</summary>
+    static void Babble(NasFirmware.Control.MirrorFrames frames)
+    {
+        try
+        {
+            while (true) frames.Write(NasFirmware.Control.FrameKind.Event, """{"kind":"beat"}"""u8);
+        }
+        catch (System.IO.IOException)
+        {
+        }
+    }
+
+    [Fact]
     public void Lying_target_cannot_stop_the_loop()
     {
         using var pair = new LoopPair();
