@@ -16,6 +16,8 @@ sealed class StatusBoard(TimeProvider? time = null)
     readonly TimeProvider _time = time ?? TimeProvider.System;
     readonly Dictionary<string, MirrorTimes> _times = [];
     readonly Dictionary<string, Func<MirrorStatus, MirrorStatus>> _live = [];
+    /// <summary>When a mirror with this peer was last reported as connected, by the wall clock.</summary>
+    readonly Dictionary<string, DateTimeOffset> _seen = [];
     readonly SortedDictionary<string, PanelDeviceStatus> _panel = new(StringComparer.Ordinal);
     bool _isAcknowledged;
     readonly object _gate = new();
@@ -79,6 +81,28 @@ sealed class StatusBoard(TimeProvider? time = null)
         long? proven = mirror.ProvenTid is null ? null : sameProof ? _times[key].Proven ?? now : now;
         _times[key] = new MirrorTimes(now, proven);
         _mirrors[key] = mirror;
+        if (IsConnected(mirror)) _seen[mirror.Peer] = _time.GetUtcNow();
+    }
+
+    static bool IsConnected(MirrorStatus mirror) =>
+        mirror.Phase is MirrorPhase.FirstLoad or MirrorPhase.Streaming or MirrorPhase.InStep;
+
+    /// <summary>Other boxes as the mirrors see them; what somebody put here himself comes first.</summary>
+    IReadOnlyList<PeerStatus> Peers()
+    {
+        var peers = new SortedDictionary<string, PeerStatus>(_peers, StringComparer.Ordinal);
+        foreach (IGrouping<string, MirrorStatus> mirrors in _mirrors.Values.GroupBy(m => m.Peer))
+        {
+            if (_peers.ContainsKey(mirrors.Key)) continue;
+            bool isReachable = mirrors.Any(IsConnected);
+            peers[mirrors.Key] = new PeerStatus
+            {
+                Name = mirrors.Key, IsReachable = isReachable,
+                // What is wrong stands with the mirror.
+                LastSeen = _seen.TryGetValue(mirrors.Key, out DateTimeOffset seen) ? seen : null,
+            };
+        }
+        return [.. peers.Values];
     }
 
     /// <summary>What is on the board of this mirror is still so.</summary>
@@ -88,7 +112,10 @@ sealed class StatusBoard(TimeProvider? time = null)
         lock (_gate)
         {
             if (_times.TryGetValue(key, out MirrorTimes times))
+            {
                 _times[key] = times with { Reported = _time.GetTimestamp() };
+                if (IsConnected(_mirrors[key])) _seen[_mirrors[key].Peer] = _time.GetUtcNow();
+            }
         }
     }
 
@@ -134,7 +161,7 @@ sealed class StatusBoard(TimeProvider? time = null)
             {
                 Name = name, Version = version, Activity = _activity, PairingCode = _pairingCode,
                 Volumes = [.. _volumes.Values], Mirrors = [.. _mirrors.Select(m => Aged(m.Key, m.Value))],
-                Peers = [.. _peers.Values], Disks = [.. _disks.Values], Panel = [.. _panel.Values],
+                Peers = Peers(), Disks = [.. _disks.Values], Panel = [.. _panel.Values],
                 IsAcknowledged = _isAcknowledged,
             };
         }
