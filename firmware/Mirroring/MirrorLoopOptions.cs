@@ -12,8 +12,9 @@ record MirrorTimes
     /// <summary>First and longest wait between attempts.</summary>
     public TimeSpan BackoffMin { get; init; } = TimeSpan.FromSeconds(1);
     public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(60);
-    /// <summary>Wait after a refusal that only a person can change.</summary>
-    public TimeSpan RefusedRetry { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>Wait after a refusal that only a person can change; who has just changed it does not wait long.
+    /// </summary>
+    public TimeSpan RefusedRetry { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>Least time between two batches of a stream.</summary>
     public TimeSpan BatchDelay { get; init; } = TimeSpan.Zero;
     /// <summary>How often numbers are looked at and shown while something moves.</summary>

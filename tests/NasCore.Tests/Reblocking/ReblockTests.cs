@@ -301,6 +301,8 @@ public sealed class ReblockTests
             content.AsSpan().Fill((byte)(number + 1));
             Errno e = ConcurrencyTests.Parked(fs, () => fs.Write(file, 0, content, false, false, out _));
             fs.Release(file);
+            // With history a fast machine fills the volume before the time is up.
+            if (e == Errno.NoSpc) return;
             if (e.IsError && e != Errno.NoEnt) throw new InvalidOperationException($"write: {e}");
         }
     }
