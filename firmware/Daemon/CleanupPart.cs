@@ -106,9 +106,10 @@ sealed class CleanupPart : IDaemonPart, IDisposable
                 if (more) stop.Token.WaitHandle.WaitOne(pause);
             }
         }
-        catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+        catch (Exception e)
         {
-            CleanupLog.Failed(_log, volume.Name, e.Message);
+            // One of the few places where every exception ends: tidying up must not take the mounts with it.
+            CleanupLog.Failed(_log, volume.Name, Cli.CommandLine.IsExpected(e) ? e.Message : e.ToString());
             _context.Board.UpdateVolume(volume.Name, v => v with { LastCleanup = "failed: " + e.Message });
         }
     }
@@ -224,6 +225,8 @@ sealed class CleanupOfVolume
 
     void SliceReblockDone()
     {
+        // Gives back what it had reserved.
+        _reblock?.Dispose();
         _reblock = null;
         _reblockedAt = _context.Time.GetTimestamp();
         _reblockedTid = Handle.Fs.DurableTid;

@@ -183,7 +183,10 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         {
             foreach (string image in slot.Settings.Images) _catalogue.Forget(image);
         }
+        // A disk may take long to answer, also one that is none of ours: that is no hang of this loop.
+        _probe.Rest();
         List<FoundFileSystem> found = _catalogue.Look(Devices, _slots.SelectMany(s => s.Settings.Images));
+        _probe.Turn();
         foreach (VolumeSlot slot in _slots) slot.Turn(found);
         foreach (VolumeSlot gone in _slots.Where(s => s.IsGone).ToArray())
         {

@@ -144,8 +144,9 @@ sealed class MirrorSender : IDisposable
             Failed(MirrorPhase.Refused, e.Message);
             return Jittered(_options.Times.RefusedRetry);
         }
-        catch (MirrorUnreachableException e)
+        catch (IOException e)
         {
+            // The other box is not reached, or not any more: silent, gone, or never there.
             return Failed(MirrorPhase.Unreachable, e.Message);
         }
         catch (Exception e)

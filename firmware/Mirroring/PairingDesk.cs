@@ -116,19 +116,20 @@ sealed class PairingDesk : IPairing, IDisposable
         PeerAddress where = default;
         if (address is not null && !PeerAddress.TryParse(address, out where))
             throw new IOException($"{address}: not HOST, HOST:PORT or [IPV6]:PORT");
-        CancellationTokenSource opened;
+        CancellationToken opened;
         lock (_gate)
         {
             if (_opened is not null) throw new IOException("pairing is open already");
-            _opened = opened = new CancellationTokenSource(_openFor, _time);
+            _opened = new CancellationTokenSource(_openFor, _time);
+            opened = _opened.Token;
             _attempts = 0;
             _owner = null;
             _calls = address is not null;
             Show(new PairingView { State = PairingState.Waiting });
         }
-        opened.Token.Register(() => End("nobody confirmed in time"));
+        opened.Register(() => End("nobody confirmed in time"));
         if (address is null) return;
-        new Thread(() => Call(where, opened.Token)) { IsBackground = true, Name = "pairing" }.Start();
+        new Thread(() => Call(where, opened)) { IsBackground = true, Name = "pairing" }.Start();
     }
 
     void Call(PeerAddress address, CancellationToken stop)
@@ -149,10 +150,14 @@ sealed class PairingDesk : IPairing, IDisposable
     internal void Answer(Stream stream, string key, string host)
     {
         bool taken = IsOpen && key != _key.Hash && TryTake(stream);
-        PairingGreeting(stream, taken);
-        if (!taken) return;
+        if (!taken)
+        {
+            PairingGreeting(stream, taken);
+            return;
+        }
         try
         {
+            PairingGreeting(stream, taken);
             PairingWire.Outcome outcome;
             using (var limit = new CancellationTokenSource(s_exchangeLimit, _time))
             using (limit.Token.Register(stream.Dispose))

@@ -155,7 +155,20 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         VerifyMirror? mirror;
         VerifySchedule? schedule;
         lock (_lock) (mirror, schedule) = _mirrors.GetValueOrDefault(job.Mirror);
-        VerifyResult result = mirror is null ? Not("this mirror is not configured any more") : Compare(mirror, job);
+        VerifyResult result;
+        // How long it takes depends on disks and the peer, who have limits of their own.
+        _probe.Rest();
+        try
+        {
+            result = mirror is null ? Not("this mirror is not configured any more") : Compare(mirror, job);
+        }
+        catch (Exception e)
+        {
+            // One of the few places where every exception ends: a comparison must not take the mounts with it.
+            result = Not(e.Message);
+            _host.Log($"comparing {job.Mirror}: {e}");
+        }
+        _probe.Turn();
         bool compared = result.Outcome != VerifyOutcome.NotComparable;
         schedule?.Done(job.Full, _host.Time.GetElapsedTime(begin), compared ? Tid.Format(result.Tid) : null);
         job.Finish(result);
@@ -180,11 +193,8 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             using var channel = new VerifyChannel(link, _host.Time, _host.Times.Silence);
             var options = new VerifyOptions
             {
-                Full = job.Full, OwnName = _host.Box, PeerName = mirror.Peer, Progress = (records, bytes) =>
-                {
-                    _probe.Turn();
-                    job.Progress(records, bytes);
-                },
+                Full = job.Full, OwnName = _host.Box, PeerName = mirror.Peer,
+                Progress = job.Progress,
             };
             return new VerifySession(side, channel, options).Run(stop.Token);
         }
@@ -270,15 +280,20 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         string tid = Tid.Format(result.Tid);
         if (result.Outcome == VerifyOutcome.Equal)
         {
-            _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with
+            // The quick form compares check sums: it cannot take back what reading the data has found.
+            _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m.DiffersFull && !result.Full ? m : m with
             {
                 ProvenTid = tid, ProvenAt = _host.Time.GetUtcNow(), ProvenFull = result.Full, Differs = null,
+                DiffersFull = false,
             });
             return;
         }
         string place = result.Path + (result.Offset is long offset ? $" at {offset}" : "");
         _host.Log($"mirror {mirror.Name}: the two sides differ as of {tid}: {place}: {result.What}");
-        _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with { Differs = $"{place}: {result.What}" });
+        _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with
+        {
+            Differs = $"{place}: {result.What}", DiffersFull = m.DiffersFull || result.Full,
+        });
     }
 
     public void Dispose()

@@ -52,7 +52,7 @@ sealed class StatusBoard(TimeProvider? time = null)
             mirror = mirror with
             {
                 ProvenTid = before.ProvenTid, ProvenAt = before.ProvenAt, ProvenFull = before.ProvenFull,
-                Differs = before.Differs,
+                Differs = before.Differs, DiffersFull = before.DiffersFull,
             };
         }
         Set(key, mirror);

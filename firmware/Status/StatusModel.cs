@@ -96,6 +96,9 @@ sealed record MirrorStatus
     public bool ProvenFull { get; init; }
     /// <summary>A comparison found a difference: the first place.</summary>
     public string? Differs { get; init; }
+    /// <summary>The difference was found by reading the data on both sides; only the same form can take it back.
+    /// </summary>
+    public bool DiffersFull { get; init; }
     public string? Problem { get; init; }
     /// <summary>Monotonic seconds since this was last reported, and since this proof was first: filled in by the board.
     /// </summary>

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 using NasCore.BTree;
 using NasCore.Io;
 using NasCore.Maintenance;
@@ -18,6 +19,8 @@ public sealed partial class HammerFs
 {
     /// <summary>Nodes that one of these records may touch.</summary>
     const int HistoryNodes = 24;
+    /// <summary>Held from reading a list of marks to its replacement; outside the file system lock.</summary>
+    readonly Lock _marksLock = new();
     /// <summary>Text of a config record at most, without its NUL.</summary>
     public const int ConfigBytesMax = ConfigBytes - 2;
     const int ConfigBytes = 1024;
@@ -198,23 +201,29 @@ public sealed partial class HammerFs
         if (result.IsError) return result;
         DateTimeOffset now = _options.Time.GetUtcNow();
         if (now < TimeMarks.ClockIsSetFrom) return Errno.Again;
-        List<TimeMark> marks = Marks(pfsId);
-        if (marks.Count > 0 && (marks[^1].Tid >= tid || !HasChanged(pfsId, marks[^1].Tid)))
+        lock (_marksLock)
         {
-            tid = marks[^1].Tid;
-            return Errno.None;
+            List<TimeMark> marks = Marks(pfsId);
+            if (marks.Count > 0 && (marks[^1].Tid >= tid || !HasChanged(pfsId, marks[^1].Tid)))
+            {
+                tid = marks[^1].Tid;
+                return Errno.None;
+            }
+            TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes), thins);
+            return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
         }
-        TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes), thins);
-        return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
     }
 
     /// <summary>Takes marks off that a prune by this rule will not keep.</summary>
     Errno DropMarks(int pfsId, PruneRule rule)
     {
-        List<TimeMark> marks = Marks(pfsId);
-        var kept = new HashSet<ulong>(rule.Kept);
-        if (marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0) return Errno.None;
-        return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
+        lock (_marksLock)
+        {
+            List<TimeMark> marks = Marks(pfsId);
+            var kept = new HashSet<ulong>(rule.Kept);
+            if (marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0) return Errno.None;
+            return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
+        }
     }
 
     /// <summary>

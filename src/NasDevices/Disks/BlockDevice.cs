@@ -48,7 +48,14 @@ public static class BlockDevices
         {
             if (Array.Exists(s_never, n => name.StartsWith(n, StringComparison.Ordinal)
                 && name.Length > n.Length && char.IsAsciiDigit(name[n.Length]))) continue;
-            if (TryRead(folder, name, udev) is { } device) devices.Add(device);
+            try
+            {
+                if (TryRead(folder, name, udev) is { } device) devices.Add(device);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It went away between two looks at it.
+            }
         }
         return devices;
     }

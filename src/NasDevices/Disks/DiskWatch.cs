@@ -80,7 +80,16 @@ public sealed class DiskWatch : IDisposable
 
     void Look(bool always)
     {
-        List<BlockDevice> now = _list();
+        List<BlockDevice> now;
+        try
+        {
+            now = _list();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _log($"the list of disks cannot be read: {e.Message}");
+            return;
+        }
         bool content = Interlocked.Exchange(ref _contentChanged, false);
         if (!always && !content && now.SequenceEqual(_last)) return;
         _last = now;
