@@ -142,7 +142,7 @@ public sealed class LongPastTests : RuleTestBase
     [Fact]
     public void File_with_many_dead_extents_is_cut_punched_and_removed_in_pieces()
     {
-        using EngineDriver driver = Small(megabytes: s_full ? 1024 : 512);
+        using EngineDriver driver = Small(megabytes: s_full ? 4096 : 512);
         HammerFs fs = driver.Fs;
         int blocks = s_full ? 30_000 : 6_000;
         Vnode file = File(fs, "sparse");
