@@ -249,6 +249,8 @@ public sealed partial class HammerFs
             return Errno.None;
         }
 
+        public Errno LeaveSource(int pfsId, Guid source) => fs.LeaveSource(pfsId, source);
+
         public Errno PatchPfs(int pfsId, in PseudofsData pfs) => fs.PatchPfsLocked(pfsId, in pfs);
 
         public void SetAtClose(int pfsId, Action? atClose)

@@ -129,6 +129,21 @@ public sealed partial class HammerFs
         return result.IsError ? result : PfsDurable(pfsId);
     }
 
+    /// <summary>See <see cref="IMirrorWriteHost.LeaveSource"/>; cut off, the next target goes on with it.</summary>
+    Errno LeaveSource(int pfsId, Guid source)
+    {
+        if (!TryGetPfs(pfsId, out PseudofsData pfs)) return Errno.NoEnt;
+        Guid fed = SlaveMark.FedBy(in pfs);
+        if (fed == Guid.Empty || source == Guid.Empty || fed == source) return Errno.None;
+        Errno result = MutatePfs(pfsId, mustBeAbsent: false, ref pfs, static (ref PseudofsData now) =>
+        {
+            SlaveMark.SetRollback(ref now, now.SyncEndTid);
+            return Errno.None;
+        });
+        if (!result.IsError) result = PfsDurable(pfsId);
+        return result.IsError ? result : RejoinRollback(pfsId);
+    }
+
     static Errno RejoinRefused(out string refusal, string reason)
     {
         refusal = reason;

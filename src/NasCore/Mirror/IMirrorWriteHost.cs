@@ -54,6 +54,13 @@ public interface IMirrorWriteHost
     Errno PatchPfs(int pfsId, in PseudofsData pfs);
 
     /// <summary>
+    /// Before the first batch of another source: what the former one left behind sync_end_tid goes, since the new one
+    /// knows nothing of it and would not correct it. Nothing happens if the source is the same or unknown. Not under
+    /// the lock; the caller has the right to write the PFS.
+    /// </summary>
+    Errno LeaveSource(int pfsId, System.Guid source);
+
+    /// <summary>
     /// What is called under the exclusive lock when a group with changes closes, with credits promised by the
     /// callee; null ends it. Set and cleared under the lock.
     /// </summary>

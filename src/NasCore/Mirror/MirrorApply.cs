@@ -74,6 +74,8 @@ public sealed class MirrorApply : IMirrorTarget
     public Errno Begin(MirrorRange range)
     {
         if (range.End > Tid.PeerMax) return Errno.Inval;
+        Errno left = _host.LeaveSource(_pfsId, range.Source);
+        if (left.IsError) return left;
         return Repeat((Self: this, Range: range), static s => s.Self.BeginLocked(s.Range));
     }
 

@@ -95,6 +95,40 @@ public sealed class RejoinTests
         Assert.True(expected.Equals(found), $"{where}:\n{TreeState.Differences(expected, found)}");
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    public void Slave_with_half_a_batch_of_a_lost_master_is_equal_to_the_promoted_one_that_feeds_it_next(int seed)
+    {
+        using var lost = new RandomMaster(seed);
+        using var promoted = new MirrorVolume(7, 128L << 20);
+        using var slave = new MirrorVolume(7, 128L << 20);
+        promoted.MakeSlave(1, lost.Shared);
+        slave.MakeSlave(1, lost.Shared);
+        lost.Work(60);
+        Assert.True(ResumeSession.Run(lost.Fs.MirrorSource(1), promoted.Fs).IsWhole);
+        Assert.True(ResumeSession.Run(lost.Fs.MirrorSource(1), slave.Fs).IsWhole);
+        // Both slaves have the same; one of them gets part of what the master does last.
+        lost.Work(60);
+        Assert.False(ResumeSession.Run(lost.Fs.MirrorSource(1), slave.Fs, breakAfter: 30_000 * seed).IsWhole);
+        Assert.True(ResumeSession.HasHint(slave.Fs));
+        Assert.Equal(Errno.None, promoted.Fs.UpgradePfs(1));
+        var dir = new Vnode(1, Tid.Max, 1);
+        byte[] own = Encoding.ASCII.GetBytes($"own{seed}");
+        Assert.Equal(Errno.None,
+            promoted.Fs.Create(dir, own, ObjType.RegFile, 0x1A4, 0, 0, s_root, out _, out _));
+        promoted.Fs.SyncAndWait();
+        ResumeSession session = ResumeSession.Run(promoted.Fs.MirrorSource(1), slave.Fs);
+        Assert.True(session.IsWhole, $"{session.SourceError} {session.TargetError}");
+        ulong end = slave.Pfs(1).SyncEndTid;
+        TreeState expected = TreeState.Capture(promoted.Fs, end, 1), found = TreeState.Capture(slave.Fs, end, 1);
+        Assert.True(expected.Equals(found), TreeState.Differences(expected, found));
+    }
+
     [Fact]
     public void Former_master_is_refused_with_the_way_back_and_takes_it()
     {
