@@ -116,6 +116,24 @@ public sealed class VerifyServiceTests
     }
 
     [Fact]
+    public void Difference_found_by_reading_the_data_is_not_taken_back_by_a_comparison_of_sums()
+    {
+        using var pair = new LoopPair();
+        pair.Start();
+        pair.UntilInStep(pair.Write("file", 100_000));
+        (Comparer a, Comparer b) = Compare(pair);
+        using (a)
+        using (b)
+        {
+            pair.A.Board.UpdateMirror("family", isSource: true, m => m with { Differs = "rot", DiffersFull = true });
+            Assert.Equal(VerifyJob.Equal, a.Ask(full: false).Outcome);
+            Assert.Equal("rot", pair.A.Until(true, s => s.Phase == MirrorPhase.InStep).Differs);
+            Assert.Equal(VerifyJob.Equal, a.Ask(full: true).Outcome);
+            Assert.Null(pair.A.Until(true, s => s.Differs is null).Differs);
+        }
+    }
+
+    [Fact]
     public void Peer_that_has_no_end_of_the_mirror_learns_nothing()
     {
         using var pair = new LoopPair();
