@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using System.Reflection;
 using NasFirmware.Tests.Mounted;
 using Xunit;
 
@@ -12,8 +13,23 @@ public sealed class BothFileSystems : IDisposable
 {
     readonly MountedVolume _volume;
 
+    /// <summary>
+    /// Loads what the runtime would load when first needed: cases run with the rights of other users, and its files
+    /// may be readable by root only.
+    /// </summary>
+    static void LoadRuntime()
+    {
+        string all = (string?)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") ?? "";
+        foreach (string path in all.Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string name = Path.GetFileNameWithoutExtension(path);
+            if (name.StartsWith("System.", StringComparison.Ordinal)) Assembly.Load(name);
+        }
+    }
+
     public BothFileSystems()
     {
+        LoadRuntime();
         _volume = MountedVolume.Fresh(2048);
         _volume.Mount();
         _volume.Run("""
