@@ -50,6 +50,7 @@ sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSo
 {
     public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
     public long BytesMax => inner.BytesMax;
+    public bool IsWhole(ulong tid) => inner.IsWhole(tid);
 
     public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop) =>
         inner.WaitBeyond(tid, timeout, stop);

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
@@ -58,7 +59,7 @@ public sealed partial class HammerFs
 
     /// <summary>
     /// Registers a TID. <see cref="Errno.Exist"/> if it is registered already, <see cref="Errno.Inval"/> if it does not
-    /// lie in the past.
+    /// lie in the past, or a prune has gone over it (<see cref="IsWhole"/>).
     /// </summary>
     public Errno AddSnapshot(int pfsId, ulong tid, string label)
     {
@@ -67,7 +68,12 @@ public sealed partial class HammerFs
         if (tid == 0 || tid > SafeTidShared(pfsId)) return Errno.Inval;
         var data = new SnapshotData { SnapTid = tid, Ts = _core.Records.NowMicros, Label = LabelText.Make(label) };
         byte[] bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<SnapshotData>(in data)).ToArray();
-        return PutHistory(RecordKey.Snapshot(pfsId, tid), bytes, replaces: false);
+        lock (_marksLock)
+        {
+            bool isThere = Snapshots(pfsId).Exists(s => s.Tid == tid);
+            if (!isThere && !IsWhole(pfsId, tid)) return Errno.Inval;
+            return PutHistory(RecordKey.Snapshot(pfsId, tid), bytes, replaces: false);
+        }
     }
 
     /// <summary>Takes a registered TID off; its history goes with the next prune.</summary>
@@ -187,6 +193,21 @@ public sealed partial class HammerFs
         return data is null ? [] : TimeMarks.Decode(data);
     }
 
+    /// <summary>Below this TID prunes may have removed what is neither marked nor a snapshot; 0: nothing.</summary>
+    public ulong PrunedTo(int pfsId) =>
+        ReadHistory(ConfigKey(pfsId, TimeMarks.RecordKey)) is { } data ? TimeMarks.PrunedTo(data) : 0;
+
+    /// <summary>
+    /// True if no prune has gone over the state as of a TID without keeping it. What was removed without history is
+    /// another matter.
+    /// </summary>
+    public bool IsWhole(int pfsId, ulong tid) =>
+        tid >= PrunedTo(pfsId) || Marks(pfsId).Exists(m => m.Tid == tid)
+            || Snapshots(pfsId).Exists(s => s.Tid == tid);
+
+    Errno PutMarks(int pfsId, List<TimeMark> marks, ulong prunedTo) =>
+        PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks, prunedTo), replaces: true);
+
     /// <summary>
     /// Notes which TID belongs to the present moment. Everything done so far becomes durable first, on a slave the mark
     /// is its last whole batch. Nothing happens if nothing has changed since the last mark, and the answer is the
@@ -210,20 +231,18 @@ public sealed partial class HammerFs
                 return Errno.None;
             }
             TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes), thins);
-            return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
+            return PutMarks(pfsId, marks, PrunedTo(pfsId));
         }
     }
 
-    /// <summary>Takes marks off that a prune by this rule will not keep.</summary>
+    /// <summary>Takes marks off that a prune by this rule will not keep, and notes how far it goes.</summary>
     Errno DropMarks(int pfsId, PruneRule rule)
     {
-        lock (_marksLock)
-        {
-            List<TimeMark> marks = Marks(pfsId);
-            var kept = new HashSet<ulong>(rule.Kept);
-            if (marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0) return Errno.None;
-            return PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks), replaces: true);
-        }
+        List<TimeMark> marks = Marks(pfsId);
+        var kept = new HashSet<ulong>(rule.Kept);
+        ulong before = PrunedTo(pfsId), now = Math.Max(before, rule.Limit);
+        bool same = marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0 && now == before;
+        return same ? Errno.None : PutMarks(pfsId, marks, now);
     }
 
     /// <summary>
@@ -262,8 +281,16 @@ public sealed partial class HammerFs
         prune = null;
         if (_core is null) return Errno.RoFs;
         if (!TryGetPfs(pfsId, out _) && pfsId != 0) return Errno.NoEnt;
-        PruneRule capped = rule.Capped(SafeTidShared(pfsId));
-        Errno result = DropMarks(pfsId, capped);
+        PruneRule capped;
+        Errno result;
+        lock (_marksLock)
+        {
+            // What was registered since the rule was made counts, too.
+            if (!rule.IsEverything)
+                rule = PruneRule.Keep([.. rule.Kept, .. Snapshots(pfsId).Select(s => s.Tid)], rule.Limit);
+            capped = rule.Capped(SafeTidShared(pfsId));
+            result = DropMarks(pfsId, capped);
+        }
         if (result.IsError) return result;
         if (rule.IsEverything)
         {

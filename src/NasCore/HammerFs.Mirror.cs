@@ -142,6 +142,8 @@ public sealed partial class HammerFs
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) =>
             new MirrorScan(new MirrorAccess(fs), pfsId, range, from);
 
+        public bool IsWhole(ulong tid) => fs.IsWhole(pfsId, tid);
+
         public long BytesMax
         {
             get

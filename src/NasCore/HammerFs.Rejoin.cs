@@ -68,7 +68,7 @@ public sealed partial class HammerFs
         if (pfsId == 0) return "PFS#0 is always a master";
         if (!TryGetPfs(pfsId, out PseudofsData pfs)) return "there is no such PFS";
         if (SlaveMark.TryGetRollback(in pfs, out ulong pending) && pending == promotion.EndTid) return null;
-        return RejoinMisfit(in pfs, in promotion, DurableTid, _options.NoHistory);
+        return RejoinMisfit(pfsId, in pfs, in promotion, DurableTid);
     }
 
     /// <summary>
@@ -92,7 +92,7 @@ public sealed partial class HammerFs
         }
         Errno result = SyncAndWait();
         if (result.IsError) return result;
-        string? reason = RejoinMisfit(in pfs, in promotion, DurableTid, _options.NoHistory);
+        string? reason = RejoinMisfit(pfsId, in pfs, in promotion, DurableTid);
         if (reason is not null) return RejoinRefused(out refusal, reason);
         if (pfs.IsSlave && pfs.SyncEndTid == promotion.EndTid) return Errno.None;
         using MirrorTargetLease? lease = TryLease(pfsId);
@@ -151,7 +151,7 @@ public sealed partial class HammerFs
     }
 
     /// <summary>Why a PFS cannot go back to where a promotion began; null if it can.</summary>
-    static string? RejoinMisfit(in PseudofsData pfs, in PromotionMark promotion, ulong durable, bool noHistory)
+    string? RejoinMisfit(int pfsId, in PseudofsData pfs, in PromotionMark promotion, ulong durable)
     {
         const string WayOut = "; make a new slave with pfs-slave and the same shared-uuid, mirror to it, and destroy "
             + "this one when nothing in it is missed";
@@ -174,7 +174,10 @@ public sealed partial class HammerFs
         if (here < end)
             return $"it has come to {Tid.Format(here)} only, the new master had {Tid.Format(end)} from it: it went "
                 + "back in time" + WayOut;
-        if (!noHistory) return null;
+        if (!IsWhole(pfsId, end))
+            return $"its history has been pruned: what it was at {Tid.Format(end)}, where the two have parted, is not "
+                + "whole any more" + WayOut;
+        if (!_options.NoHistory) return null;
         return "it is mounted without history: what was removed since cannot be brought back" + WayOut;
     }
 }

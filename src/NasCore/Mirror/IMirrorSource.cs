@@ -58,6 +58,9 @@ public interface IMirrorSource
     /// </summary>
     IMirrorScan Scan(MirrorRange range, in BaseElm from);
 
+    /// <summary>No prune has gone over what it was as of a TID: a batch can still end with it.</summary>
+    bool IsWhole(ulong tid);
+
     /// <summary>An upper bound of what a scan of everything would send, in bytes.</summary>
     long BytesMax { get; }
 

@@ -125,6 +125,7 @@ public sealed class MirrorSourceSession
                 + Tid.Format(whole.Begin),
             var (_, begin, end) when end > whole.End || end <= begin => $"its batch ended at {Tid.Format(end)}, this "
                 + $"one can go up to {Tid.Format(whole.End)}",
+            var (_, _, end) when !_source.IsWhole(end) => $"its batch ended at {Tid.Format(end)}, which was pruned",
             _ when BaseElm.Compare(hint.Key(0), FilteredScan.FirstKey(0)) <= 0 => "it lies before the first key",
             _ => null,
         };

@@ -10,7 +10,7 @@ namespace NasCore.Pfs;
 /// <param name="FreeBytes">Bytes in free big-blocks then.</param>
 public readonly record struct TimeMark(DateTimeOffset Time, ulong Tid, long FreeBytes);
 
-// Time marks: which TID belongs to which moment (docs/decisions/0014)
+// Time marks: which TID belongs to which moment (docs/decisions/0015)
 //
 // TIDs are no clock, and a board may not have one. So each PFS keeps a list of marks (wall time, TID, free bytes), in
 // one record: type 0x17 (config) of object 1 with a key of our own. HAMMER reads the config record with key 0 and no
@@ -19,6 +19,10 @@ public readonly record struct TimeMark(DateTimeOffset Time, ulong Tid, long Free
 // The list is bounded: a mark a quarter of an hour, thinned to one an hour after two days, and to one a day after
 // two weeks. Each mark is at the same time a promise: the state as of its TID is whole. A prune that does not keep a
 // TID takes its mark off the list before it removes anything.
+//
+// The head of the record says up to which TID prunes have gone: below it only what is marked or a snapshot is whole. It
+// is durable before the first removal, so that nobody takes a hollow state for a whole one: a snapshot of the past, a
+// former master that goes back to where a promotion began, a mirror that goes on with an old batch.
 //
 // TIDs only rise; a clock may go back. Then the later mark is right and the earlier one was ahead: read from the
 // newest to the oldest, no time is later than the one behind it. History then looks younger than it is, and is kept
@@ -41,12 +45,16 @@ public static class TimeMarks
     /// <summary>Clocks that show an earlier time have not been set since the start.</summary>
     public static readonly DateTimeOffset ClockIsSetFrom = new(2024, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Data of the record: magic, count, reserved, then for each mark microseconds, TID, bytes.</summary>
-    public static byte[] Encode(IReadOnlyList<TimeMark> marks)
+    /// <summary>
+    /// Data of the record: magic, count, the TID up to which prunes have gone, then for each mark microseconds, TID,
+    /// bytes.
+    /// </summary>
+    public static byte[] Encode(IReadOnlyList<TimeMark> marks, ulong prunedTo)
     {
         byte[] data = new byte[HeadBytes + marks.Count * MarkBytes];
         BinaryPrimitives.WriteUInt32LittleEndian(data, Magic);
         BinaryPrimitives.WriteInt32LittleEndian(data.AsSpan(4), marks.Count);
+        BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(8), prunedTo);
         for (int i = 0; i < marks.Count; i++)
         {
             Span<byte> at = data.AsSpan(HeadBytes + i * MarkBytes, MarkBytes);
@@ -56,6 +64,11 @@ public static class TimeMarks
         }
         return data;
     }
+
+    /// <summary>The TID up to which prunes have gone, from a record; 0: none has.</summary>
+    public static ulong PrunedTo(ReadOnlySpan<byte> data) =>
+        data.Length < HeadBytes || BinaryPrimitives.ReadUInt32LittleEndian(data) != Magic
+            ? 0 : BinaryPrimitives.ReadUInt64LittleEndian(data[8..]);
 
     /// <summary>
     /// Marks from a record, ascending; times as the page above says. What is no list of marks is an empty one: it is a

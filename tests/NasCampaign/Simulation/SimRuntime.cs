@@ -62,6 +62,7 @@ sealed class SimRuntime(SimScheduler scheduler, SimBox box, SimProcess process) 
         public IMirrorScan Scan(MirrorRange range) => inner.Scan(range);
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) => inner.Scan(range, in from);
         public long BytesMax => inner.BytesMax;
+        public bool IsWhole(ulong tid) => inner.IsWhole(tid);
 
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop)
         {

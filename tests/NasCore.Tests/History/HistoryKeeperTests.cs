@@ -191,10 +191,10 @@ public sealed class HistoryKeeperTests : RuleTestBase
             Assert.True(marks.Count <= TimeMarks.CountMax);
             Assert.Equal(i * 16, marks[^1].Tid);
         }
-        List<TimeMark> again = TimeMarks.Decode(TimeMarks.Encode(marks));
+        List<TimeMark> again = TimeMarks.Decode(TimeMarks.Encode(marks, 7));
         Assert.Equal(marks, again);
-        Assert.True(TimeMarks.Encode(marks).Length <= HammerConst.BufferBytes);
-        byte[] damaged = TimeMarks.Encode(marks);
+        Assert.True(TimeMarks.Encode(marks, 7).Length <= HammerConst.BufferBytes);
+        byte[] damaged = TimeMarks.Encode(marks, 7);
         damaged[4] = 0xFF;
         Assert.Empty(TimeMarks.Decode(damaged));
         Assert.Empty(TimeMarks.Decode([]));

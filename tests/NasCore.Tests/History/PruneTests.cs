@@ -52,6 +52,27 @@ public sealed class PruneTests : RuleTestBase
         Assert.Equal(removes, PruneRule.Keep([200, 300], 300).Removes(create, delete));
 
     [Fact]
+    public void State_that_a_prune_went_over_is_no_snapshot_any_more_also_after_a_remount()
+    {
+        using var driver = new EngineDriver();
+        Vnode file = File(driver.Fs, "file");
+        ulong first = Version(driver.Fs, file, 1), kept = Version(driver.Fs, file, 2);
+        ulong last = Version(driver.Fs, file, 3);
+        Assert.True(driver.Fs.IsWhole(0, first));
+        Assert.Equal(Errno.None, driver.Fs.AddSnapshot(0, kept, "kept"));
+        // The rule was made before the snapshot was: it counts all the same.
+        Run(driver.Fs, PruneRule.Keep([], last));
+        Assert.True(Shows(driver.Fs, kept, file, 2));
+        for (int mount = 0; mount < 2; mount++)
+        {
+            Assert.Equal((false, true, true),
+                (driver.Fs.IsWhole(0, first), driver.Fs.IsWhole(0, kept), driver.Fs.IsWhole(0, last)));
+            Assert.Equal(Errno.Inval, driver.Fs.AddSnapshot(0, first, "hollow"));
+            driver.Remount();
+        }
+    }
+
+    [Fact]
     public void Rule_of_snapshots_keeps_what_is_younger_than_prune_min_and_needs_two()
     {
         DateTimeOffset now = DateTimeOffset.FromUnixTimeSeconds(1_800_000_000);

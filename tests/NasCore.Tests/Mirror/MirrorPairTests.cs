@@ -128,6 +128,7 @@ public sealed class MirrorPairTests
         public IMirrorScan Scan(MirrorRange range) => Inner.Scan(range);
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) => Inner.Scan(range, in from);
         public long BytesMax => Inner.BytesMax;
+        public bool IsWhole(ulong tid) => Inner.IsWhole(tid);
 
         public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken token)
         {

@@ -104,6 +104,7 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
     }
 
     public long BytesMax { get; set; } = 1000;
+    public bool IsWhole(ulong tid) => true;
 
     public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop) => Pfs.SyncEndTid > tid;
 

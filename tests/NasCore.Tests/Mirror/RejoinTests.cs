@@ -2,6 +2,7 @@ using System;
 using System.Text;
 using NasCampaign;
 using NasCampaign.PowerCut;
+using NasCore.Maintenance;
 using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Pfs;
@@ -93,6 +94,46 @@ public sealed class RejoinTests
         ulong end = ResumeSession.Pfs(former).SyncEndTid;
         TreeState expected = TreeState.Capture(parted.New.Fs, end, 1), found = TreeState.Capture(former, end, 1);
         Assert.True(expected.Equals(found), $"{where}:\n{TreeState.Differences(expected, found)}");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Former_master_that_pruned_the_common_state_is_refused_and_one_that_kept_it_comes_back(bool keeps)
+    {
+        using var parted = new Parted(7);
+        if (keeps) Assert.Equal(Errno.None, parted.Former.AddSnapshot(1, parted.Common, "common"));
+        Assert.Equal(Errno.None, parted.Former.SnapshotTid(1, out ulong now));
+        Assert.Equal(Errno.None, parted.Former.OpenPrune(1, PruneRule.Keep([], now), null, out Prune? prune));
+        Assert.Equal(StepEnd.Done, prune!.Step(new StepBudget(), TestContext.Current.CancellationToken));
+        parted.Former.SyncAndWait();
+        Errno result = parted.Former.RejoinPfs(1, parted.Mark, Guid.NewGuid(), out string refusal);
+        Assert.Equal(keeps ? Errno.None : Errno.Inval, result);
+        if (keeps) CheckFollows(parted, parted.Former, "kept");
+        else Assert.Contains("pruned", refusal, StringComparison.Ordinal);
+        if (!keeps) Assert.False(ResumeSession.Pfs(parted.Former).IsSlave);
+    }
+
+    [Fact]
+    public void Batch_whose_end_was_pruned_while_its_source_restarted_begins_anew()
+    {
+        using var master = new RandomMaster(3);
+        using var slave = new MirrorVolume(7, 128L << 20);
+        slave.MakeSlave(1, master.Shared);
+        master.Work(80);
+        Assert.False(ResumeSession.Run(master.Fs.MirrorSource(1), slave.Fs, breakAfter: 60_000).IsWhole);
+        Assert.True(ResumeSession.HasHint(slave.Fs));
+        master.Work(80);
+        Assert.Equal(Errno.None, master.Fs.SnapshotTid(1, out ulong now));
+        Assert.Equal(Errno.None, master.Fs.OpenPrune(1, PruneRule.Keep([], now), null, out Prune? prune));
+        Assert.Equal(StepEnd.Done, prune!.Step(new StepBudget(), TestContext.Current.CancellationToken));
+        master.Fs.SyncAndWait();
+        ResumeSession session = ResumeSession.Run(master.Fs.MirrorSource(1), slave.Fs);
+        Assert.True(session.IsWhole, $"{session.SourceError} {session.TargetError}");
+        Assert.Contains("pruned", session.Refused, StringComparison.Ordinal);
+        ulong end = slave.Pfs(1).SyncEndTid;
+        TreeState expected = TreeState.Capture(master.Fs, end, 1), found = TreeState.Capture(slave.Fs, end, 1);
+        Assert.True(expected.Equals(found), TreeState.Differences(expected, found));
     }
 
     [Theory]
