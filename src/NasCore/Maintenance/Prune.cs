@@ -24,8 +24,8 @@ public sealed class Prune : MaintenanceStep
 {
     /// <summary>Worst case of one removal: the leaf and its ancestors, freemap entries, the header.</summary>
     const int RemoveNodes = 24;
-    /// <summary>Records between two looks at the clock.</summary>
-    const int LookBatch = 64;
+    /// <summary>Records between two looks at the clock, and in one hold, also where no clock goes on.</summary>
+    const int LookBatch = 64, LookMax = 1024;
 
     readonly int _pfsId;
     readonly PruneRule _rule;
@@ -110,7 +110,7 @@ public sealed class Prune : MaintenanceStep
             RecordsLooked++;
             _next = at;
             if (_rule.Removes(at.CreateTid, at.DeleteTid)) _found[_count++] = at;
-            if (_count == _found.Length || (++batch % LookBatch == 0 && IsHoldOver)) return;
+            if (_count == _found.Length || ++batch == LookMax || (batch % LookBatch == 0 && IsHoldOver)) return;
         }
         _atEnd = true;
     }

@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Maintenance;
@@ -52,6 +53,9 @@ static class ShowPayload
                 SnapshotData snapshot = MemoryMarshal.Read<SnapshotData>(data);
                 text.Put(Indent).Put($"snapshot tid={snapshot.SnapTid:x16} label=\"");
                 text.CString(snapshot.Label).Put("\"").Line();
+                break;
+            case RecType.Config when elm.Key == TimeMarks.RecordKey:
+                text.Put(Indent).Put($"time-marks count={TimeMarks.Decode(data).Count}").Line();
                 break;
             case RecType.Config when verbose > 0:
                 text.Put(Indent).Put("config text=\"").CString(data).Put("\"").Line();

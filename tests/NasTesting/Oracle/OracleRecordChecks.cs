@@ -69,7 +69,7 @@ static class OracleRecordChecks
         checker.Check(holds, rule, where, $"length {r.DataLen}, obj_type {r.ObjType}");
     }
 
-    // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0014).
+    // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0015).
     static bool IsConfig(OracleRecord r) => (r.Key == 0 && r.DataLen == 1024)
         || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 == 0);
 
