@@ -45,15 +45,22 @@ sealed class SentCounter
     internal void Acknowledged() => _open = false;
 }
 
-/// <summary>A source that counts what is taken from it.</summary>
+/// <summary>A source that counts what is taken from it, and tells when there is news.</summary>
 sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSource
 {
+    /// <summary>Called when a wait has ended because there is something that the target does not have.</summary>
+    internal Action? News { get; set; }
+
     public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
     public long BytesMax => inner.BytesMax;
     public bool IsWhole(ulong tid) => inner.IsWhole(tid);
 
-    public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop) =>
-        inner.WaitBeyond(tid, timeout, stop);
+    public bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop)
+    {
+        if (!inner.WaitBeyond(tid, timeout, stop)) return false;
+        News?.Invoke();
+        return true;
+    }
 
     public IMirrorScan Scan(MirrorRange range)
     {

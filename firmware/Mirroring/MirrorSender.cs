@@ -260,6 +260,7 @@ sealed class MirrorSender : IDisposable
         using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience, session.Beat,
             session.Heard, session.Look);
         session.Conduit = conduit;
+        source.News = session.News;
         session.Acknowledged = () =>
         {
             _failures = 0;

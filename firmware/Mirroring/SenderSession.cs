@@ -25,6 +25,12 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     /// <summary>A batch was acknowledged, or found empty.</summary>
     internal Action? Acknowledged { get; set; }
 
+    /// <summary>
+    /// There is something that the target does not have. From now on the stream must move: also while the target owes
+    /// the answer with which a batch begins.
+    /// </summary>
+    internal void News() => SetBehind(true);
+
     public override void ScanBegins(MirrorRange range)
     {
         SetBehind(true);

@@ -105,10 +105,14 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
         if (other is null || peer != other.Name) throw new IOException($"{peer} cannot be reached");
         var pair = new MemoryDuplex();
         lock (_lock) Connections.Add(pair);
-        if (Answer?.Invoke(pair.B) == true)
-            return new PeerConnection(new PeerIdentity(peer, new string('2', 64)), pair.A);
-        var protocol = new PeerProtocol(other.Name, [other.Service!.Receiver], TimeProvider.System, other.Log);
-        var connection = new PeerConnection(new PeerIdentity(Name, new string('1', 64)), pair.B);
+        if (Answer?.Invoke(pair.B) != true) other.Take(Name, pair.B);
+        return new PeerConnection(new PeerIdentity(peer, new string('2', 64)), pair.A);
+    }
+
+    void Take(string from, Stream stream)
+    {
+        var protocol = new PeerProtocol(Name, [Service!.Receiver], TimeProvider.System, Log);
+        var connection = new PeerConnection(new PeerIdentity(from, new string('1', 64)), stream);
         new Thread(() =>
         {
             using (connection) protocol.Serve(connection, CancellationToken.None);
@@ -116,7 +120,14 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
         {
             IsBackground = true,
         }.Start();
-        return new PeerConnection(new PeerIdentity(peer, new string('2', 64)), pair.A);
+    }
+
+    /// <summary>A connection that the other box takes; the end that a dialler has.</summary>
+    internal Stream Answering()
+    {
+        var pair = new MemoryDuplex();
+        Other!.Take(Name, pair.B);
+        return pair.A;
     }
 
     /// <summary>Waits until the board shows what is wanted.</summary>

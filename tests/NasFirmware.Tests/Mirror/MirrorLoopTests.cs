@@ -198,6 +198,34 @@ public sealed class MirrorLoopTests
         Assert.Contains(pair.A.Lines.ToArray(), l => l.Contains("has not moved for", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Target_that_falls_silent_between_batches_is_left_once_there_is_something_to_send()
+    {
+        using var pair = new LoopPair
+        {
+            Send = new MirrorSendOptions
+            {
+                Name = "family", Peer = "nas2", Volume = "data", Pfs = "family", Times = LoopPair.Times,
+                Stall = TimeSpan.FromMilliseconds(400),
+            },
+        };
+        FrameRelay? relay = null;
+        pair.A.Answer = stream =>
+        {
+            if (relay is not null) return false;
+            relay = new FrameRelay(stream, pair.A.Answering());
+            return true;
+        };
+        pair.UntilInStepAfterStart("a");
+        Assert.NotNull(relay);
+        // Heartbeats go on both ways; the stream does not.
+        relay.DropsData = true;
+        ulong tid = pair.Write("b", 1000);
+        pair.UntilInStep(tid);
+        Assert.Contains(pair.A.Lines.ToArray(), l => l.Contains("has not moved for", StringComparison.Ordinal));
+        Assert.Equal(1000, pair.SlaveSize("b"));
+    }
+
     /// <summary>Beats and nothing else, as fast as they are taken, until the other side hangs up.</summary>
     static void Babble(NasFirmware.Control.MirrorFrames frames)
     {
