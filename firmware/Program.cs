@@ -24,6 +24,7 @@ static class Program
         PfsConfigCommands.AddTo(ConfigCommand.Create()),
         DaemonCommand.Create(),
         InfoCommand.Create(),
+        LocateCommand.Create(),
         .. MirrorCommands.Create(),
         MountVerb.Create(),
         MtreeCommand.Create(),

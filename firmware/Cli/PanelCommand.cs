@@ -28,7 +28,7 @@ static class PanelCommand
     };
     static readonly Option<string?> s_page = new("--page")
     {
-        Description = "This page: mirror, proof, past, disks, peer, box, pair or alert.", HelpName = "name",
+        Description = "This page: mirror, proof, past, disks, peer, box, pair, locate or alert.", HelpName = "name",
     };
     static readonly Option<bool> s_failed = new("--failed")
     {

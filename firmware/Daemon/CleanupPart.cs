@@ -218,7 +218,12 @@ sealed class CleanupOfVolume
                 $"reblock: {_reblock.BytesChanged} bytes were moved"));
             _keeper.NoteReblocked();
         }
-        else CleanupLog.Failed(_log, Handle.Name, $"reblock: {end}");
+        else
+        {
+            CleanupLog.Failed(_log, Handle.Name, $"reblock: {end}");
+            // Without room to move things in, waiting for it would keep history that has to make way.
+            if (end == StepEnd.NoSpace) _keeper.NoteReblocked();
+        }
         SliceReblockDone();
         return false;
     }

@@ -20,6 +20,9 @@ namespace NasFirmware.Daemon;
 /// </summary>
 sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<ReloadReply> reload) : IDaemonPart
 {
+    /// <summary>A box that is looked for longer has been forgotten.</summary>
+    internal const int LocateSecondsMax = 24 * 3600;
+
     readonly ILogger _log = context.Loggers.CreateLogger("socket");
     WebApplication? _app;
     FileStream? _only;
@@ -71,6 +74,14 @@ sealed class DaemonServer(DaemonContext context, Func<BoxStatus> status, Func<Re
         {
             context.Board.Acknowledge();
             c.Response.StatusCode = StatusCodes.Status200OK;
+            return Task.CompletedTask;
+        }));
+        app.MapPost("/locate", (RequestDelegate)(c =>
+        {
+            bool isGood = int.TryParse(c.Request.Query["seconds"], NumberStyles.None, CultureInfo.InvariantCulture,
+                out int seconds) && seconds <= LocateSecondsMax;
+            if (isGood) context.Board.Locate(TimeSpan.FromSeconds(seconds));
+            c.Response.StatusCode = isGood ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
             return Task.CompletedTask;
         }));
         app.MapGet("/alive", (RequestDelegate)(c =>

@@ -55,6 +55,7 @@ sealed class ScreenPager(TimeSpan pageTime, TimeSpan sleepAfter)
     internal static List<ScreenPage> Pages(BoxStatus box)
     {
         if (box.Activity == Activity.Pairing) return [new ScreenPage(ScreenPageKind.Pair)];
+        if (box.Activity == Activity.Locating) return [new ScreenPage(ScreenPageKind.Locate)];
         List<ScreenPage> pages = [.. Enumerable.Range(0, Math.Min(AlertsMax, box.Problems.Count))
             .Select(i => new ScreenPage(ScreenPageKind.Alert, i))];
         pages.Add(new ScreenPage(ScreenPageKind.Mirror));

@@ -8,7 +8,7 @@ using NasDevices.Leds;
 namespace NasFirmware.Status;
 
 /// <summary>What the small display can show; `--page` takes these names.</summary>
-enum ScreenPageKind { Mirror, Proof, Past, Disks, Peer, Box, Pair, Alert }
+enum ScreenPageKind { Mirror, Proof, Past, Disks, Peer, Box, Pair, Locate, Alert }
 
 /// <summary>A page; alerts are numbered.</summary>
 readonly record struct ScreenPage(ScreenPageKind Kind, int Index = 0);
@@ -28,6 +28,7 @@ static class ScreenPages
         {
             case ScreenPageKind.Mirror: Mirror(box, to); break;
             case ScreenPageKind.Pair: Pair(box, to); break;
+            case ScreenPageKind.Locate: Locate(box, to); break;
             case ScreenPageKind.Alert: Alert(box, page.Index, to); break;
             default:
                 Head(to, page.Kind.ToString(), box.State);
@@ -149,6 +150,13 @@ static class ScreenPages
         to.LargeText(0, 0, LightTable.Of(LightState.Pairing).Word);
         to.LargeText(16, 24, box.PairingCode ?? "...");
         to.Text(0, RowsTop + 4 * RowPitch, "same on both boxes?");
+    }
+
+    static void Locate(BoxStatus box, Canvas to)
+    {
+        to.LargeText(0, 0, LightTable.Of(LightState.Locating).Word);
+        to.LargeText(0, 24, Cut(box.Name, 10));
+        to.Text(0, RowsTop + 4 * RowPitch, Cut(box.Address ?? "", RowLetters));
     }
 
     static void Alert(BoxStatus box, int index, Canvas to)

@@ -27,6 +27,8 @@ sealed class StatusBoard(TimeProvider? time = null)
     readonly SortedDictionary<string, DiskStatus> _disks = new(StringComparer.Ordinal);
     Activity _activity;
     string? _pairingCode;
+    long _locatedAt;
+    TimeSpan _locateFor;
 
     /// <summary>Something changed; on the thread of who reported it, outside of locks. Must be cheap.</summary>
     internal event Action? Changed;
@@ -152,14 +154,28 @@ sealed class StatusBoard(TimeProvider? time = null)
         _pairingCode = pairingCode;
     });
 
+    /// <summary>
+    /// The owner looks for this box: shown for so long from now on, then it ends by itself; zero ends it now.
+    /// </summary>
+    internal void Locate(TimeSpan time) => Change(() =>
+    {
+        _locatedAt = _time.GetTimestamp();
+        _locateFor = time;
+    });
+
     /// <summary>What is on the board; <see cref="StatusReporter"/> adds the box itself and the judgement.</summary>
     internal BoxStatus Snapshot(string name, string version)
     {
         lock (_gate)
         {
+            double left = (_locateFor - _time.GetElapsedTime(_locatedAt)).TotalSeconds;
+            bool isLocating = _locateFor > TimeSpan.Zero && left > 0;
             return new BoxStatus
             {
-                Name = name, Version = version, Activity = _activity, PairingCode = _pairingCode,
+                Name = name, Version = version, PairingCode = _pairingCode,
+                // Who compares codes has the box in front of him.
+                Activity = _activity == Activity.None && isLocating ? Activity.Locating : _activity,
+                LocateSecondsLeft = isLocating ? left : null,
                 Volumes = [.. _volumes.Values], Mirrors = [.. _mirrors.Select(m => Aged(m.Key, m.Value))],
                 Peers = Peers(), Disks = [.. _disks.Values], Panel = [.. _panel.Values],
                 IsAcknowledged = _isAcknowledged,

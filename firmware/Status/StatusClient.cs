@@ -61,6 +61,10 @@ sealed class StatusClient : IDisposable
     /// <summary>The owner has seen what is wrong.</summary>
     internal void Acknowledge() => Send<object>(HttpMethod.Post, "/acknowledge", _ => _path);
 
+    /// <summary>The box says where it is for so long; zero ends that.</summary>
+    internal void Locate(TimeSpan time) => Send<object>(HttpMethod.Post, "/locate?seconds="
+        + ((long)time.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture), _ => _path);
+
     T Send<T>(HttpMethod method, string path, Func<Stream, T?> read)
     {
         try

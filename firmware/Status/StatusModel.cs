@@ -160,6 +160,8 @@ sealed record BoxStatus
     public bool IsAcknowledged { get; init; }
     public Activity Activity { get; init; }
     public string? PairingCode { get; init; }
+    /// <summary>How long the box still says where it is; null: it does not.</summary>
+    public double? LocateSecondsLeft { get; init; }
     /// <summary>What is wrong with the configuration file, if the one in force is an older one.</summary>
     public string? ConfigProblem { get; init; }
     /// <summary>Everything that is wrong, worst first, each a sentence.</summary>

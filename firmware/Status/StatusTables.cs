@@ -15,7 +15,8 @@ static class StatusTables
     internal static string Head(BoxStatus box)
     {
         string address = box.Address is null ? "" : ", " + box.Address;
-        string activity = box.Activity == Activity.Pairing && box.PairingCode is { } code ? $", compare {code}" : "";
+        string activity = box.Activity == Activity.Pairing && box.PairingCode is { } code ? $", compare {code}"
+            : box.LocateSecondsLeft is { } left ? $", to be found for {StatusWords.Seconds(left)}" : "";
         return $"{box.Name}: {box.State} ({SeverityWord(box.Severity)}{activity}){address}, "
             + $"nashammer {box.Version}, up {StatusWords.Seconds(box.UptimeSeconds)}";
     }

@@ -270,6 +270,9 @@ public sealed partial class HammerFs
     /// <summary>Bytes in free big-blocks.</summary>
     public long FreeBytes => Math.Max(0, _volumes.Root.Header.StatFreeBigBlocks) * HammerConst.BigBlockBytes;
 
+    /// <summary>Bytes of big-blocks that became empty since the mount.</summary>
+    public long ReturnedBytes => _core?.Freemap.ReturnedBytes ?? 0;
+
     // ------------------------------------------------------------------ prune
 
     /// <summary>

@@ -411,30 +411,23 @@ public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, ID
         return size > ulong.MaxValue - unit ? size : (size + unit - 1) / unit * unit;
     }
 
+    /// <summary>
+    /// Without a lock, so that nobody waits here behind somebody who waits for a disk: each number is one that was so.
+    /// </summary>
     public Errno StatFs(out FsStat stat)
     {
-        _lock.EnterReadLock();
-        try
+        ref VolumeOndisk h = ref _volumes.Root.Header;
+        ReadOnlySpan<byte> fsid = System.Runtime.InteropServices.MemoryMarshal.AsBytes(
+            new ReadOnlySpan<Guid>(in h.FsId));
+        ulong free = (ulong)FreeBytes;
+        stat = new FsStat
         {
-            ref VolumeOndisk h = ref _volumes.Root.Header;
-            ReadOnlySpan<byte> fsid = System.Runtime.InteropServices.MemoryMarshal.AsBytes(
-                new ReadOnlySpan<Guid>(in h.FsId));
-            ulong free = (ulong)Math.Max(0, h.StatFreeBigBlocks) * HammerConst.BigBlockBytes;
-            stat = new FsStat
-            {
-                TotalBytes = (ulong)Math.Max(0, h.StatBigBlocks) * HammerConst.BigBlockBytes,
-                FreeBytes = free,
-                AvailBytes = AvailBytes(free),
-                Inodes = (ulong)Math.Max(0, h.StatInodes),
-                FsId0 = HammerCrc.Crc32(fsid[..8]),
-                FsId1 = HammerCrc.Crc32(fsid[8..]) & 0xFFFF,
-                Label = _volumes.Label,
-            };
-            return Errno.None;
-        }
-        finally
-        {
-            _lock.ExitReadLock();
-        }
+            TotalBytes = (ulong)TotalBytes, FreeBytes = free, AvailBytes = AvailBytes(free),
+            Inodes = (ulong)Math.Max(0, h.StatInodes),
+            FsId0 = HammerCrc.Crc32(fsid[..8]),
+            FsId1 = HammerCrc.Crc32(fsid[8..]) & 0xFFFF,
+            Label = _volumes.Label,
+        };
+        return Errno.None;
     }
 }

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
+using System.Threading;
 using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -79,7 +80,10 @@ public sealed class Freemap
     /// </summary>
     public bool HoldsForGroup => _held.Count > 0 && _lastFreed > DurableGroup;
 
-    long _lastFreed;
+    long _lastFreed, _returned;
+
+    /// <summary>Bytes of big-blocks that became empty since the mount, whatever was taken meanwhile.</summary>
+    public long ReturnedBytes => Volatile.Read(ref _returned) * HammerConst.BigBlockBytes;
 
     /// <summary>Bytes in free big-blocks that could be handed out now.</summary>
     public long UsableFreeBytes =>
@@ -148,6 +152,7 @@ public sealed class Freemap
             l1.BlocksFree++;
             l1.Layer1Crc = HammerCrc.Layer1(_version, in l1);
             _writer.ModifyHeader(VolumeOndisk.StatFreeBigBlocksAt, 8).StatFreeBigBlocks++;
+            _returned++;
             _held[off.BigBlockBase.LongOffset] = _lastFreed = _writer.Group;
         }
         l2.EntryCrc = HammerCrc.Layer2(_version, in l2);

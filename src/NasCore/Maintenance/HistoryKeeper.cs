@@ -66,6 +66,8 @@ public sealed record HistoryStatus
     public long RecordsRemoved { get; init; }
     public long BytesRemoved { get; init; }
     public int Level { get; init; }
+    /// <summary>Of the pruned bytes those whose big-blocks have not become empty.</summary>
+    public long WaitingBytes { get; init; }
     /// <summary>Pruned bytes lie in big-blocks that are not empty: reblock would give them back.</summary>
     public bool WantsReblock { get; init; }
     public string? Problem { get; init; }
@@ -82,7 +84,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     DateTimeOffset _lookedWall;
     bool _hasThinned, _hasMarked, _jumpedFar;
     int _level;
-    long _prunedBytes;
+    /// <summary>Pruned, and not yet among the free bytes: their big-blocks hold other things, too.</summary>
+    long _waitingBytes;
+    long _returnedBytes;
     List<int>? _left;
     Prune? _prune;
     long _records, _bytes;
@@ -136,7 +140,7 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         if (!_hasThinned || host.Time.GetElapsedTime(_thinnedAt) >= options.Period) return true;
         // A pass has just been; another one helps only if it may take more.
         return isShort && _level < HistoryPolicy.LevelMax
-            && host.FreeBytes + _prunedBytes < options.FreeFloorBytes
+            && host.FreeBytes + _waitingBytes < options.FreeFloorBytes
             && host.Time.GetElapsedTime(_thinnedAt) >= TimeMarks.Interval;
     }
 
@@ -144,7 +148,7 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     {
         if (_left is not null) return _level;
         if (!isShort) return host.FreeBytes >= options.FreeFloorBytes + options.FreeFloorBytes / 4 ? 0 : _level;
-        bool more = _hasThinned && host.FreeBytes + _prunedBytes < options.FreeFloorBytes;
+        bool more = _hasThinned && host.FreeBytes + _waitingBytes < options.FreeFloorBytes;
         return more ? Math.Min(_level + 1, HistoryPolicy.LevelMax) : _level;
     }
 
@@ -171,6 +175,7 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         {
             _left = null;
             _prune = null;
+            _returnedBytes = 0;
             _hasThinned = true;
             _thinnedAt = host.Time.GetTimestamp();
             _seen = host.DurableTid;
@@ -214,7 +219,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
                 continue;
             }
             StepBudget rest = budget with { TimeMax = budget.TimeMax - host.Time.GetElapsedTime(from) };
+            long returned = host.ReturnedBytes;
             StepEnd end = _prune!.Step(in rest, stop);
+            _returnedBytes += host.ReturnedBytes - returned;
             if (end == StepEnd.Stopped) return HistoryRunEnd.Stopped;
             if (end == StepEnd.Budget) return HistoryRunEnd.Budget;
             RunThinClose(end, ref problem);
@@ -247,7 +254,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
             problem = $"PFS#{_left![0]}: {_prune.Damaged} damaged records or nodes were left alone; run check";
         _records += _prune.RecordsRemoved + _prune.EntriesRemoved;
         _bytes += _prune.BytesChanged;
-        _prunedBytes += _prune.BytesChanged;
+        // Big-blocks that became empty are free bytes already; they may hold what was pruned at other times.
+        _waitingBytes = Math.Max(0, _waitingBytes + _prune.BytesChanged - _returnedBytes);
+        _returnedBytes = 0;
         _prune = null;
         _left!.RemoveAt(0);
     }
@@ -268,11 +277,14 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         _seen = durable;
     }
 
-    /// <summary>Tells that reblock has gone through: what was pruned has come back as far as it can.</summary>
+    /// <summary>
+    /// Tells that reblock has gone through, or found no room to work in: what was pruned has come back as far as it
+    /// can, and what is missing must come from further pruning.
+    /// </summary>
     public void NoteReblocked()
     {
-        _prunedBytes = 0;
-        Volatile.Write(ref _status, _status with { WantsReblock = false });
+        _waitingBytes = 0;
+        Volatile.Write(ref _status, _status with { WantsReblock = false, WaitingBytes = 0 });
     }
 
     // ------------------------------------------------------------------ status
@@ -301,7 +313,8 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
             LastThinned = thinned ? host.Time.GetUtcNow() - host.Time.GetElapsedTime(_thinnedAt) : _status.LastThinned,
             RecordsRemoved = thinned ? _records : _status.RecordsRemoved,
             BytesRemoved = thinned ? _bytes : _status.BytesRemoved,
-            Level = _level, WantsReblock = _prunedBytes > 0, Problem = problem,
+            Level = _level, WaitingBytes = _waitingBytes, WantsReblock = _waitingBytes > 0,
+            Problem = problem,
         });
     }
 

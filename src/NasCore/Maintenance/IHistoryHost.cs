@@ -17,6 +17,8 @@ public interface IHistoryHost
     /// <summary>Bytes in free big-blocks, and of the whole volume set; without a look at the disk.</summary>
     long FreeBytes { get; }
     long TotalBytes { get; }
+    /// <summary>Bytes of big-blocks that became empty since the mount: only ever rises.</summary>
+    long ReturnedBytes { get; }
     List<int> PfsIds();
     bool TryGetPfs(int pfsId, out PseudofsData data);
     List<TimeMark> Marks(int pfsId);

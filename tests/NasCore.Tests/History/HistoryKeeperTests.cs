@@ -167,6 +167,38 @@ public sealed class HistoryKeeperTests : RuleTestBase
     }
 
     [Fact]
+    public void Bytes_of_big_blocks_that_became_free_are_not_counted_as_waiting_for_reblock_once_more()
+    {
+        using EngineDriver driver = Small();
+        driver.Time.Now = s_start;
+        Vnode file = File(driver.Fs, "file");
+        HistoryKeeper keeper = Keeper(driver.Fs, floor: 1L << 40, new HistoryPolicy
+        {
+            EveryVersion = TimeSpan.Zero, Hourly = TimeSpan.Zero, Daily = TimeSpan.Zero,
+        });
+        // Versions of 12 MiB: each leaves whole big-blocks, and parts of some.
+        const int length = 12 << 20;
+        long removed = 0, waiting = 0, free = 0;
+        for (int i = 0; i < 6; i++)
+        {
+            Write(driver.Fs, file, 0, Bytes(length, i));
+            Sync(driver.Fs);
+            driver.Time.Now += TimeSpan.FromHours(25);
+            free = driver.Fs.FreeBytes;
+            Turn(keeper);
+            removed = keeper.Status.BytesRemoved;
+            long back = driver.Fs.FreeBytes - free;
+            Assert.True(keeper.Status.WaitingBytes <= Math.Max(0, waiting + removed - back) + (1 << 20),
+                $"{i}: {removed} removed, {back} came back, {waiting} waited, {keeper.Status.WaitingBytes} wait");
+            waiting = keeper.Status.WaitingBytes;
+        }
+        Assert.True(removed >= length, $"the last pass removed {removed}");
+        Assert.True(waiting < 4 * HammerConst.BigBlockBytes, $"{waiting} wait");
+        keeper.NoteReblocked();
+        Assert.Equal((false, 0), (keeper.Status.WantsReblock, keeper.Status.WaitingBytes));
+    }
+
+    [Fact]
     public void Rate_of_use_tells_when_it_is_full()
     {
         DateTimeOffset now = s_start;

@@ -2,6 +2,7 @@ using System;
 using System.IO;
 using System.Linq;
 using NasCore.Fuse.Session;
+using NasDevices.Leds;
 using NasFirmware.Status;
 using NasLinux;
 using Xunit;
@@ -45,6 +46,26 @@ public sealed class DaemonVolumeTests : IDisposable
         Assert.Equal(0, _box.Stop());
         Assert.Null(FuseMount.FindOurs(_box.Mount("good")));
         Assert.Equal(0, _box.Run("check", _box.Image("good")).Code);
+    }
+
+    [Fact]
+    public void A_box_that_is_looked_for_says_so_until_it_is_told_to_stop()
+    {
+        _box.Start();
+        _box.Until(_ => true, "the daemon answers");
+        Assert.Equal((0, ""), _box.Run("locate", "--for", "10m", "--socket", _box.SocketPath));
+        BoxStatus box = _box.Status();
+        Assert.Equal((Activity.Locating, LightState.Locating), (box.Activity, box.Light));
+        Assert.InRange(box.LocateSecondsLeft!.Value, 500, 600);
+        Assert.Equal((0, ""), _box.Run("locate", "off", "--socket", _box.SocketPath));
+        Assert.Equal(Activity.None, _box.Status().Activity);
+        foreach (string bad in new[] { "0", "2d", "long", "-3s" })
+        {
+            (int code, string output) = _box.Run("locate", "--for=" + bad, "--socket", _box.SocketPath);
+            Assert.Equal(1, code);
+            Assert.Contains("a time from 1s to 1d", output, StringComparison.Ordinal);
+        }
+        Assert.Equal(1, _box.Run("locate", "here", "--socket", _box.SocketPath).Code);
     }
 
     [Fact]

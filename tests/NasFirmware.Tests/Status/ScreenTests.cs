@@ -36,6 +36,7 @@ public sealed class ScreenTests
         ["peer"] = (Boxes.Unreachable, new(ScreenPageKind.Peer)),
         ["box"] = (Boxes.Good, new(ScreenPageKind.Box)),
         ["pair"] = (Boxes.Pairing, new(ScreenPageKind.Pair)),
+        ["locate"] = (Boxes.Good with { Activity = Activity.Locating }, new(ScreenPageKind.Locate)),
         ["alert"] = (Boxes.Missing with { Peers = [Boxes.Good.Peers[0] with { Problem = "its key has changed" }] },
             new(ScreenPageKind.Alert)),
         ["empty"] = (new BoxStatus { Name = "nas1", Version = "0.1.0" }, new(ScreenPageKind.Mirror)),

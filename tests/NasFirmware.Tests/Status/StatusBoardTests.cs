@@ -28,6 +28,28 @@ public sealed class StatusBoardTests
     }
 
     [Fact]
+    public void A_box_that_is_looked_for_says_so_until_the_time_is_over_and_pairing_comes_first()
+    {
+        var board = new StatusBoard(_time);
+        var reporter = new StatusReporter(board, "nas1", "1", () => new StatusLimits(), _time);
+        board.Put(Boxes.Missing.Volumes[0]);
+        board.Locate(TimeSpan.FromMinutes(5));
+        Assert.Equal((LightState.Locating, Severity.Failed), (reporter.Now().Light, reporter.Now().Severity));
+        Assert.Equal([new ScreenPage(ScreenPageKind.Locate)], ScreenPager.Pages(reporter.Now()));
+        board.Show(Activity.Pairing, "041 873");
+        Assert.Equal(LightState.Pairing, reporter.Now().Light);
+        board.Show(Activity.None);
+        _time.Advance(TimeSpan.FromSeconds(299));
+        Assert.Equal(Activity.Locating, reporter.Now().Activity);
+        Assert.Contains("to be found for 1 s", StatusTables.Head(reporter.Now()), StringComparison.Ordinal);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal((LightState.Failed, null), (reporter.Now().Light, reporter.Now().LocateSecondsLeft));
+        board.Locate(TimeSpan.FromMinutes(5));
+        board.Locate(TimeSpan.Zero);
+        Assert.Equal(Activity.None, reporter.Now().Activity);
+    }
+
+    [Fact]
     public void Proof_grows_old_though_the_report_is_renewed()
     {
         var board = new StatusBoard(_time);
