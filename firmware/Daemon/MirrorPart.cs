@@ -19,6 +19,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     readonly DaemonContext _context;
     readonly MirrorService _service;
     readonly IProbe _probe;
+    readonly NetworkWatch _network;
 
     /// <param name="context">What the parts share.</param>
     /// <param name="peers">Makes and takes connections; is told here who serves them.</param>
@@ -38,7 +39,11 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         };
         _service = new MirrorService(host, Sends(settings), Receives(settings));
         _probe = new ServiceProbe(_service);
-        peers.Serve(new PeerProtocol(settings.Box.Name, [_service.Receiver, .. purposes], context.Time, Say));
+        peers.Serve(new PeerProtocol(settings.Box.Name, [.. _service.Purposes, .. purposes], context.Time, Say,
+            _service.PeerCalled));
+        // Who is told that we are here calls at once.
+        peers.Listening += () => _service.Announce();
+        _network = new NetworkWatch(_service.NetworkChanged, Say);
     }
 
     internal static IReadOnlyList<MirrorSendOptions> Sends(Settings settings) => [.. settings.Mirrors
@@ -64,11 +69,13 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     {
         _context.AddProbe(_probe);
         _service.Start();
+        _network.Start();
     }
 
     public void Stop(CancellationToken hurry)
     {
         _context.RemoveProbe(_probe);
+        _network.Dispose();
         _service.Stop();
     }
 
@@ -76,7 +83,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     {
         // Addresses and keys are looked up at each attempt; who waits for one tries now.
         _service.Apply(Sends(now), Receives(now));
-        _service.Nudge(peer: null);
+        _service.NetworkChanged();
     }
 
     public void Dispose() => _service.Dispose();

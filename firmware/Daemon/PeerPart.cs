@@ -63,6 +63,9 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     /// <summary>Where it listens now; null if it does not.</summary>
     internal IPEndPoint? Address => Volatile.Read(ref _endpoint)?.Address;
 
+    /// <summary>Peers can connect from now on; on the thread that listens.</summary>
+    internal event Action? Listening;
+
     /// <summary>Who takes the connections of peers; set before <see cref="Start"/>.</summary>
     internal void Serve(IPeerHandler handler) => _handler = handler;
 
@@ -120,6 +123,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
                 }));
             }
             _listen = address;
+            if (address.Length > 0) Listening?.Invoke();
         }
     }
 

@@ -356,6 +356,23 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         }
     }
 
+    /// <summary>
+    /// The network or the other box may have changed: a connection on which nothing has come for longer than a beat is
+    /// given up, and something is said on any other, which tells at once if the other side knows it no more.
+    /// </summary>
+    internal void Doubt()
+    {
+        string? reason = null;
+        using (_monitor.Hold())
+        {
+            if (_reason is not null) return;
+            if (_listening && _runtime.Time.GetElapsedTime(_arrivedAt) > _times.Beat * 1.2)
+                reason = $"{_link.Peer.Name} has missed a beat, and the network has changed";
+        }
+        if (reason is null) BeatSoon();
+        else Break(reason);
+    }
+
     void Look()
     {
         string? reason = null;

@@ -16,9 +16,10 @@ namespace NasFirmware.Mirroring;
 // (refused, with the sentence of who refused), and a PFS that is not there. Both are looked at again by themselves.
 //
 // Waits grow from a second to a minute, with jitter, and begin anew as soon as a batch was acknowledged. A nudge (a
-// file system appeared, the peer called, the network came back) ends a wait, but never makes attempts come faster
-// than the first wait. A stream that is behind and does not move is restarted with more patience each time, so that
-// a target that really needs long gets through in the end; from the third time on the status says so.
+// file system appeared, the peer called, the network came back) ends a wait, and a dial that nobody has answered for
+// longer than the first wait; a connection that should have been heard of is given up. It never makes attempts come
+// faster than the first wait. A stream that is behind and does not move is restarted with more patience each time, so
+// that a target that really needs long gets through in the end; from the third time on the status says so.
 
 /// <summary>What the loops of a box have in common.</summary>
 sealed record MirrorHost
@@ -36,7 +37,7 @@ sealed record MirrorHost
 }
 
 /// <summary>The loop of a mirror that this box sends.</summary>
-sealed class MirrorSender : IDisposable
+sealed class MirrorSender : IPeerDialer, IDisposable
 {
     const int StallsToTell = 3, PatienceMax = 16;
 
@@ -53,7 +54,9 @@ sealed class MirrorSender : IDisposable
     MirrorConduit? _conduit;
     MirrorLag? _lag;
     VolumeHandle? _lagOf;
-    bool _nudged;
+    /// <summary>Ends the dial at hand; set while there is one.</summary>
+    ITimer? _redial;
+    bool _nudged, _unreached;
     int _failures, _stalls;
     long _attemptAt, _dueAt;
 
@@ -81,14 +84,26 @@ sealed class MirrorSender : IDisposable
         _thread = _runtime.Start("mirror-" + _options.Name, Loop);
     }
 
-    /// <summary>Something has changed that may let an attempt succeed: the wait at hand ends.</summary>
+    /// <summary>Something has changed that may let an attempt succeed: it is made now.</summary>
     internal void Nudge()
     {
         using (_monitor.Hold())
         {
             _nudged = true;
             _monitor.PulseAll();
+            TimeSpan least = _options.Times.BackoffMin - _runtime.Time.GetElapsedTime(_attemptAt);
+            _redial?.Change(least > TimeSpan.Zero ? least : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
         }
+        Volatile.Read(ref _conduit)?.Doubt();
+    }
+
+    /// <summary>
+    /// The peer has called for something else. Who could not reach it tries now; nobody else does, or two boxes that
+    /// refuse each other would call each other for ever.
+    /// </summary>
+    internal void PeerCalled()
+    {
+        if (Volatile.Read(ref _unreached)) Nudge();
     }
 
     /// <summary>False if the loop hangs: it was told to let go, or its wait is over, long ago.</summary>
@@ -129,11 +144,16 @@ sealed class MirrorSender : IDisposable
     /// <summary>One attempt; returns how long to wait before the next.</summary>
     internal TimeSpan Turn()
     {
-        _attemptAt = _runtime.Time.GetTimestamp();
+        using (_monitor.Hold()) _attemptAt = _runtime.Time.GetTimestamp();
         try
         {
             if (TurnStream() is { } missing) return Failed(MirrorPhase.NoSource, missing);
             return Failed(MirrorPhase.Connecting, null);
+        }
+        catch (MirrorUnreachableException e)
+        {
+            Volatile.Write(ref _unreached, true);
+            return Failed(MirrorPhase.Unreachable, e.Message);
         }
         catch (PeerRefusedException e) when (e.Later)
         {
@@ -146,7 +166,7 @@ sealed class MirrorSender : IDisposable
         }
         catch (IOException e)
         {
-            // The other box is not reached, or not any more: silent, gone, or never there.
+            // The other box is not there any more: silent or gone.
             return Failed(MirrorPhase.Unreachable, e.Message);
         }
         catch (Exception e)
@@ -192,6 +212,8 @@ sealed class MirrorSender : IDisposable
                 _monitor.Wait(left);
             }
             Volatile.Write(ref _dueAt, 0);
+            // What has failed so often before says nothing about now.
+            if (_nudged) _failures = 0;
             _nudged = false;
         }
     }
@@ -244,11 +266,49 @@ sealed class MirrorSender : IDisposable
         PeerHello hello = _hello with { SharedUuid = shared };
         try
         {
-            return PeerLink.Call(_host.Dialer, _options.Peer, hello, _runtime.Time, stop, out _);
+            PeerLink link = PeerLink.Call(this, _options.Peer, hello, _runtime.Time, stop, out _);
+            Volatile.Write(ref _unreached, false);
+            return link;
+        }
+        catch (PeerRefusedException)
+        {
+            Volatile.Write(ref _unreached, false);
+            throw;
         }
         catch (Exception e) when (e is not PeerRefusedException && e is IOException or InvalidDataException)
         {
             throw new MirrorUnreachableException(e.Message, e);
+        }
+    }
+
+    /// <summary>Dials; begins anew when a nudge ends it.</summary>
+    PeerConnection IPeerDialer.Dial(string peer, CancellationToken stop)
+    {
+        while (true)
+        {
+            // Not disposed: the timer may fire at any time, and it holds nothing.
+            var nudged = new CancellationTokenSource();
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop, nudged.Token);
+            using ITimer redial = _runtime.Time.CreateTimer(_ => nudged.Cancel(), null, Timeout.InfiniteTimeSpan,
+                Timeout.InfiniteTimeSpan);
+            using (_monitor.Hold()) _redial = redial;
+            try
+            {
+                return _host.Dialer.Dial(peer, limit.Token);
+            }
+            catch (Exception e) when (nudged.IsCancellationRequested && !stop.IsCancellationRequested
+                && e is IOException or OperationCanceledException)
+            {
+                using (_monitor.Hold())
+                {
+                    _attemptAt = _runtime.Time.GetTimestamp();
+                    _nudged = false;
+                }
+            }
+            finally
+            {
+                using (_monitor.Hold()) _redial = null;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 using Microsoft.Extensions.Hosting;
@@ -15,6 +16,7 @@ sealed class MirrorService : IHostedService, IDisposable
     readonly MirrorHost _host;
     readonly Lock _lock = new();
     readonly SortedDictionary<string, MirrorSender> _senders = new(StringComparer.Ordinal);
+    readonly MirrorAnnouncer _announcer;
     IReadOnlyList<MirrorSendOptions> _sends;
     IReadOnlyList<MirrorReceiveOptions> _receives;
     bool _running;
@@ -29,10 +31,13 @@ sealed class MirrorService : IHostedService, IDisposable
         _sends = sends;
         _receives = receives;
         Receiver = new MirrorReceiver(host);
+        _announcer = new MirrorAnnouncer(host, Nudge);
     }
 
-    /// <summary>To be given to <see cref="PeerProtocol"/>.</summary>
     internal MirrorReceiver Receiver { get; }
+
+    /// <summary>What peers may connect for; to be given to <see cref="PeerProtocol"/>.</summary>
+    internal IReadOnlyList<IPeerPurpose> Purposes => [Receiver, _announcer];
 
     /// <summary>For the watchdog: no loop hangs.</summary>
     internal bool IsTurning
@@ -96,18 +101,51 @@ sealed class MirrorService : IHostedService, IDisposable
         foreach (MirrorSender sender in senders) sender.Dispose();
     }
 
-    void VolumeChanged(string name) => NudgeWhere(options => options.Volume == name);
-
-    /// <summary>A peer was heard of, or (null) the network has changed: those who wait try now.</summary>
-    internal void Nudge(string? peer) => NudgeWhere(options => peer is null || options.Peer == peer);
-
-    void NudgeWhere(Func<MirrorSendOptions, bool> concerned)
+    void VolumeChanged(string name)
     {
-        lock (_lock)
+        foreach (MirrorSender sender in Senders(options => options.Volume == name)) sender.Nudge();
+        Announce(name);
+    }
+
+    /// <summary>A peer says that it is there, or (null) the network has changed: those who wait try now.</summary>
+    internal void Nudge(string? peer)
+    {
+        foreach (MirrorSender sender in Senders(options => peer is null || options.Peer == peer)) sender.Nudge();
+    }
+
+    /// <summary>A peer has called, for whatever it was.</summary>
+    internal void PeerCalled(string peer)
+    {
+        foreach (MirrorSender sender in Senders(options => options.Peer == peer)) sender.PeerCalled();
+    }
+
+    /// <summary>The network of this box has changed: both sides of each mirror learn of it now.</summary>
+    internal void NetworkChanged()
+    {
+        Nudge(peer: null);
+        Announce();
+    }
+
+    /// <summary>Tells those who mirror to this box that it takes them now; they need not wait for their next attempt.
+    /// </summary>
+    /// <param name="volume">Only mirrors into this one; null: all.</param>
+    internal void Announce(string? volume = null)
+    {
+        IReadOnlyList<MirrorReceiveOptions> receives;
+        lock (_lock) receives = _running ? _receives : [];
+        var peers = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (MirrorReceiveOptions options in receives)
         {
-            foreach (MirrorSender sender in _senders.Values)
-                if (concerned(sender.Options)) sender.Nudge();
+            if ((volume is null || options.Volume == volume) && _host.Volumes.Find(options.Volume) is not null)
+                peers.Add(options.Peer);
         }
+        foreach (string peer in peers) _announcer.Tell(peer);
+    }
+
+    // Nudging wakes others, which may ask us in turn: not under the lock.
+    List<MirrorSender> Senders(Func<MirrorSendOptions, bool> concerned)
+    {
+        lock (_lock) return [.. _senders.Values.Where(s => concerned(s.Options))];
     }
 
     /// <summary>Ends all loops and connections and waits for them.</summary>
@@ -122,6 +160,7 @@ sealed class MirrorService : IHostedService, IDisposable
             ending = [.. _senders.Values];
             _senders.Clear();
         }
+        _announcer.Stop();
         End(ending);
         Receiver.Apply([]);
     }

@@ -11,7 +11,7 @@ namespace NasFirmware.Mirroring;
 // TLS has settled who speaks. The side that dialled says Hello: versions, what the connection is for, which mirror. The
 // other one says Welcome with the version to be spoken, or refuses with a sentence, and closes. What follows is the
 // business of the purpose: "mirror" carries HAMMER's own stream and heartbeats (MirrorConduit), "verify" compares,
-// "status" tells one line.
+// "status" tells one line, "here" says nothing but that the caller is there (MirrorAnnouncer).
 //
 // Frames have the four-byte head of the control socket's mirror sessions (MirrorFrames). Messages are bounded to 4 KiB
 // before they are read; the handshake has a time limit; nothing is allocated for a peer beyond the frame's buffer
@@ -39,8 +39,13 @@ sealed class PeerRefusedException(string sentence, bool later) : IOException(sen
 }
 
 /// <summary>Takes the connections of peers and hands each to its purpose.</summary>
-sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimeProvider time, Action<string> log)
-    : IPeerHandler
+/// <param name="box">This box's name.</param>
+/// <param name="purposes">What peers may connect for.</param>
+/// <param name="time">For time limits.</param>
+/// <param name="log">Sentences for the log.</param>
+/// <param name="called">Told the name of each peer that has said Hello.</param>
+sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimeProvider time, Action<string> log,
+    Action<string>? called = null) : IPeerHandler
 {
     internal const int VersionMin = 1, Version = 1;
     /// <summary>From the connection to the end of the handshake.</summary>
@@ -55,6 +60,7 @@ sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimePr
         try
         {
             PeerHello hello = link.ReadHello(stop);
+            called?.Invoke(link.Peer.Name);
             if (hello.VersionMin > Version || hello.Version < VersionMin)
             {
                 link.Refuse($"{box} speaks versions {VersionMin} to {Version} of the peer protocol, "

@@ -56,6 +56,7 @@ public static class Campaigns
         new Exerciser.MountExerciser(),
         new Exerciser.MetadataStorm(),
         new Simulation.FirstLoadSimulation(),
+        new Simulation.ReturnSimulation(),
         new Simulation.MirrorSimulation(Simulation.SimShape.Pair),
         new Simulation.MirrorSimulation(Simulation.SimShape.Both),
         new Simulation.MirrorSimulation(Simulation.SimShape.Chain),

@@ -91,10 +91,11 @@ sealed class SimBox : IVolumes, IMirrorPfs
             NewSeed = () => life,
         };
         Service = new MirrorService(host, Sends, Receives);
-        _protocol = new PeerProtocol(Name, [Service.Receiver], host.Runtime.Time,
-            line => _scheduler.Note($"{Name} log: {line}"));
+        _protocol = new PeerProtocol(Name, Service.Purposes, host.Runtime.Time,
+            line => _scheduler.Note($"{Name} log: {line}"), Service.PeerCalled);
         if (_image is not null) Plug();
         Service.Start();
+        Service.Announce();
     }
 
     /// <summary>The disk is there, after a moment: it is recovered and mounted.</summary>

@@ -159,7 +159,9 @@ sealed class SimConnection
         {
             while (!CanGoOn)
             {
-                Scheduler.Block(() => CanGoOn || NextAt <= Scheduler.Now, NextAt, "bytes");
+                // Bytes that are sent only now are waited for in their turn: they arrive when they arrive.
+                bool isEmpty = input.Pieces.Count == 0;
+                Scheduler.Block(() => CanGoOn || (isEmpty && input.Pieces.Count > 0), NextAt, "bytes");
             }
             ObjectDisposedException.ThrowIf(IsDisposed, this);
             if (!IsThere && connection._reset) throw new IOException("connection reset by peer");

@@ -111,7 +111,8 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
 
     void Take(string from, Stream stream)
     {
-        var protocol = new PeerProtocol(Name, [Service!.Receiver], TimeProvider.System, Log);
+        var protocol = new PeerProtocol(Name, Service!.Purposes, TimeProvider.System, Log,
+            Service.PeerCalled);
         var connection = new PeerConnection(new PeerIdentity(from, new string('1', 64)), stream);
         new Thread(() =>
         {

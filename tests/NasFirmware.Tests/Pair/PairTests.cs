@@ -73,6 +73,33 @@ public sealed class PairTests
     }
 
     [Fact]
+    public void Catch_up_begins_within_a_second_after_a_box_is_back()
+    {
+        PairScripts.Run("""
+            box_start left
+            box_start right
+            pair_wait 60 "both are in step" in_step
+            box_stop right
+            echo late >"$MASTER/late"
+            sync "$MASTER/late"
+            pair_wait 30 "the other box is missed" phase_is Unreachable
+            # Its attempts are eight seconds and more apart now.
+            sleep 16
+            box_start right
+            ready() { box right status --json >/dev/null 2>&1 || [ $? -lt 3 ] && grep -q 'listening for peers' \
+                <(tail -n +$from "$T/right/log"); }
+            from=$(($(wc -l <"$T/right/log") + 1))
+            pair_wait 30 "the box is ready" ready
+            begun=$(date +%s%N)
+            pair_wait 30 "the file is there" grep -qs late "$SLAVE/late"
+            took=$((($(date +%s%N) - begun) / 1000000))
+            echo "caught up $took ms after the box listened"
+            [ $took -lt 2500 ]
+            sound
+            """);
+    }
+
+    [Fact]
     public void Box_gets_another_address_and_the_mirror_finds_it_by_its_name()
     {
         PairScripts.Run("""
