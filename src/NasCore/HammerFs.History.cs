@@ -20,8 +20,6 @@ public sealed partial class HammerFs
 {
     /// <summary>Nodes that one of these records may touch.</summary>
     const int HistoryNodes = 24;
-    /// <summary>Held from reading a list of marks to its replacement; outside the file system lock.</summary>
-    readonly Lock _marksLock = new();
     /// <summary>Text of a config record at most, without its NUL.</summary>
     public const int ConfigBytesMax = ConfigBytes - 2;
     const int ConfigBytes = 1024;
@@ -65,11 +63,13 @@ public sealed partial class HammerFs
     {
         if (_core is null) return Errno.RoFs;
         if (!TryGetPfs(pfsId, out _) && pfsId != 0) return Errno.NoEnt;
-        if (tid == 0 || tid > SafeTidShared(pfsId)) return Errno.Inval;
+        if (tid == 0) return Errno.Inval;
         var data = new SnapshotData { SnapTid = tid, Ts = _core.Records.NowMicros, Label = LabelText.Make(label) };
         byte[] bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<SnapshotData>(in data)).ToArray();
         lock (_marksLock)
         {
+            // Under the lock: a return of a former master takes its present back (HammerFs.Rejoin).
+            if (tid > SafeTidShared(pfsId)) return Errno.Inval;
             bool isThere = Snapshots(pfsId).Exists(s => s.Tid == tid);
             if (!isThere && !IsWhole(pfsId, tid)) return Errno.Inval;
             return PutHistory(RecordKey.Snapshot(pfsId, tid), bytes, replaces: false);
@@ -80,10 +80,11 @@ public sealed partial class HammerFs
     public Errno RemoveSnapshot(int pfsId, ulong tid) =>
         PutHistory(RecordKey.Snapshot(pfsId, tid), null, replaces: true);
 
-    /// <summary>Registered TIDs of a PFS, ascending.</summary>
+    /// <summary>Registered TIDs of a PFS, ascending; of a slave those that it has come to.</summary>
     public List<SnapshotEntry> Snapshots(int pfsId) => Shared(cursor =>
     {
         var list = new List<SnapshotEntry>();
+        ulong end = EndOfMarks(pfsId);
         // Keys are TIDs taken as signed numbers.
         BaseElm key = RecordKey.Snapshot(pfsId, 0);
         key.Key = long.MinValue;
@@ -93,7 +94,7 @@ public sealed partial class HammerFs
             ref LeafElm elm = ref cursor.Elm;
             if (elm.Base.Localization != key.Localization || elm.Base.ObjId != key.ObjId
                 || elm.Base.RecType != RecType.Snapshot) break;
-            if (elm.Base.DeleteTid == 0) list.Add(SnapshotOf(in elm));
+            if (elm.Base.DeleteTid == 0 && unchecked((ulong)elm.Base.Key) <= end) list.Add(SnapshotOf(in elm));
         }
         list.Sort((a, b) => a.Tid.CompareTo(b.Tid));
         return list;
@@ -176,86 +177,16 @@ public sealed partial class HammerFs
     Errno PutHistoryLocked(BTreeCursor cursor, ref HistoryArg arg)
     {
         Errno space = CheckSpace(HammerConst.NodeBytes + (arg.Data?.Length ?? 0), removal: arg.Data is null);
-        if (space.IsError) return space;
+        return space.IsError ? space : StoreHistoryLocked(cursor, ref arg);
+    }
+
+    Errno StoreHistoryLocked(BTreeCursor cursor, ref HistoryArg arg)
+    {
         bool exists = cursor.SeekAsOf(arg.Key, Tid.Max);
         if (exists && !arg.Replaces) return Errno.Exist;
         if (!exists && arg.Data is null) return Errno.NoEnt;
         if (exists) _core!.Records.RemovePhysically(cursor);
         return arg.Data is null ? Errno.None : _core!.Records.InsertMeta(arg.Key, arg.Data);
-    }
-
-    // ------------------------------------------------------------------ time marks
-
-    /// <summary>Moments of a PFS that are still whole, ascending (Pfs/TimeMarks).</summary>
-    public List<TimeMark> Marks(int pfsId)
-    {
-        byte[]? data = ReadHistory(ConfigKey(pfsId, TimeMarks.RecordKey));
-        return data is null ? [] : TimeMarks.Decode(data);
-    }
-
-    /// <summary>Below this TID prunes may have removed what is neither marked nor a snapshot; 0: nothing.</summary>
-    public ulong PrunedTo(int pfsId) =>
-        ReadHistory(ConfigKey(pfsId, TimeMarks.RecordKey)) is { } data ? TimeMarks.PrunedTo(data) : 0;
-
-    /// <summary>
-    /// True if no prune has gone over the state as of a TID without keeping it. What was removed without history is
-    /// another matter.
-    /// </summary>
-    public bool IsWhole(int pfsId, ulong tid) =>
-        tid >= PrunedTo(pfsId) || Marks(pfsId).Exists(m => m.Tid == tid)
-            || Snapshots(pfsId).Exists(s => s.Tid == tid);
-
-    Errno PutMarks(int pfsId, List<TimeMark> marks, ulong prunedTo) =>
-        PutHistory(ConfigKey(pfsId, TimeMarks.RecordKey), TimeMarks.Encode(marks, prunedTo), replaces: true);
-
-    /// <summary>
-    /// Notes which TID belongs to the present moment. Everything done so far becomes durable first, on a slave the mark
-    /// is its last whole batch. Nothing happens if nothing has changed since the last mark, and the answer is the
-    /// newest TID marked. <see cref="Errno.Again"/> if the clock has not been set.
-    /// </summary>
-    /// <param name="pfsId">The PFS.</param>
-    /// <param name="thins">The clock is certain: the list may be thinned by it.</param>
-    /// <param name="tid">The TID of the newest mark.</param>
-    public Errno AddMark(int pfsId, bool thins, out ulong tid)
-    {
-        Errno result = SnapshotTid(pfsId, out tid);
-        if (result.IsError) return result;
-        DateTimeOffset now = _options.Time.GetUtcNow();
-        if (now < TimeMarks.ClockIsSetFrom) return Errno.Again;
-        lock (_marksLock)
-        {
-            List<TimeMark> marks = Marks(pfsId);
-            if (marks.Count > 0 && (marks[^1].Tid >= tid || !HasChanged(pfsId, marks[^1].Tid)))
-            {
-                tid = marks[^1].Tid;
-                return Errno.None;
-            }
-            TimeMarks.Add(marks, new TimeMark(now, tid, FreeBytes), thins);
-            return PutMarks(pfsId, marks, PrunedTo(pfsId));
-        }
-    }
-
-    /// <summary>Takes marks off that a prune by this rule will not keep, and notes how far it goes.</summary>
-    Errno DropMarks(int pfsId, PruneRule rule)
-    {
-        List<TimeMark> marks = Marks(pfsId);
-        var kept = new HashSet<ulong>(rule.Kept);
-        ulong before = PrunedTo(pfsId), now = Math.Max(before, rule.Limit);
-        bool same = marks.RemoveAll(m => m.Tid < rule.Limit && !kept.Contains(m.Tid)) == 0 && now == before;
-        return same ? Errno.None : PutMarks(pfsId, marks, now);
-    }
-
-    /// <summary>
-    /// The newest whole state that is at least as old as a moment, by the time marks; 0 if none is known.
-    /// </summary>
-    public ulong TidAt(int pfsId, DateTimeOffset moment)
-    {
-        ulong tid = 0;
-        foreach (TimeMark mark in Marks(pfsId))
-        {
-            if (mark.Time <= moment) tid = mark.Tid;
-        }
-        return tid;
     }
 
     /// <summary>The clock given at mount.</summary>

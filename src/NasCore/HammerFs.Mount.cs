@@ -37,6 +37,7 @@ public sealed partial class HammerFs
             _options.FlushInterval, outcome.Last, outcome.NextSeq)
         {
             OnClose = CloseGroup,
+            OnRemoval = NoteLoss,
             OnDurable = DestroyMore,
             OnRedo = LogRedo,
         };

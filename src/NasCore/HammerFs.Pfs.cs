@@ -17,8 +17,10 @@ public delegate void PfsChange(ref PseudofsData pfs);
 // Each method blocks until what it did is durable.
 public sealed partial class HammerFs
 {
-    /// <summary>Nodes that a change of a PFS record, or the root directory of a new one, may touch.</summary>
-    const int PfsNodes = 32;
+    /// <summary>
+    /// Nodes that a change of a PFS record, with its time marks or the root directory of a new one, may touch.
+    /// </summary>
+    const int PfsNodes = 56;
 
     /// <summary>PFSs that a mirror stream is being written to, or that are being rolled back.</summary>
     readonly HashSet<int> _mirrorTargets = [];

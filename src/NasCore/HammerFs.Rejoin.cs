@@ -14,7 +14,8 @@ namespace NasCore;
 // that TID is in nobody else's history; it goes, and the PFS becomes a slave that is exactly there.
 //
 //  1 One change of the PFS record: slave, sync_end_tid = the last common TID, a new unique UUID, and the mark that the
-//    rest is still to be rolled back. From here on it is read-only and shows the common state, whatever comes.
+//    rest is still to be rolled back. From here on it is read-only and shows the common state, whatever comes. In the
+//    same group its time marks behind that TID go; snapshots behind it are not shown any more, and go in step 2.
 //  2 The rollback, over as many groups as it takes.
 //  3 The mark goes.
 // After a crash between 1 and 3 the rollback is finished before the first batch is taken, by whoever opens the PFS as
@@ -52,6 +53,7 @@ public sealed partial class HammerFs
                 ref readonly ScanItem item = ref scan.Item(i);
                 bool made = item.Leaf.Base.CreateTid > endTid;
                 if (item.IsSkip || (!made && item.Leaf.Base.DeleteTid <= endTid)) continue;
+                if (PfsRollback.IsOwn(in item.Leaf.Base, endTid + 1)) continue;
                 records++;
                 if (made) bytes += item.Leaf.DataLen;
                 // The set is bounded; behind that the number is a lower bound, which is enough to be frightened.
@@ -98,21 +100,27 @@ public sealed partial class HammerFs
         using MirrorTargetLease? lease = TryLease(pfsId);
         if (lease is null) return Errno.Busy;
         PseudofsData data = default;
-        result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData now) =>
+        lock (_marksLock) result = RejoinRecord(pfsId, promotion.EndTid, unique, ref data);
+        if (!result.IsError) result = PfsDurable(pfsId);
+        return result.IsError ? result : RejoinRollback(pfsId);
+    }
+
+    /// <summary>Step 1.</summary>
+    Errno RejoinRecord(int pfsId, ulong endTid, Guid unique, ref PseudofsData data) =>
+        MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData now) =>
         {
             if (PfsBusyLocked(pfsId)) return Errno.NotEmpty;
             // A removed file would be destroyed on, behind the rollback that revives it.
             if (IsDestroyingIn(pfsId)) return Errno.NeedFlush;
+            Errno dropped = DropMarksBehind(pfsId, endTid);
+            if (dropped.IsError) return dropped;
             ForgetPfs(pfsId);
             now.MirrorFlags |= PseudofsData.FlagSlave;
-            now.SyncEndTid = promotion.EndTid;
+            now.SyncEndTid = endTid;
             now.UniqueUuid = unique;
-            SlaveMark.SetRollback(ref now, promotion.EndTid);
+            SlaveMark.SetRollback(ref now, endTid);
             return Errno.None;
         });
-        if (!result.IsError) result = PfsDurable(pfsId);
-        return result.IsError ? result : RejoinRollback(pfsId);
-    }
 
     /// <summary>Steps 2 and 3; the caller has the lease. Nothing to do without the mark.</summary>
     Errno RejoinRollback(int pfsId)
@@ -177,6 +185,9 @@ public sealed partial class HammerFs
         if (!IsWhole(pfsId, end))
             return $"its history has been pruned: what it was at {Tid.Format(end)}, where the two have parted, is not "
                 + "whole any more" + WayOut;
+        if (end < HistoryLoss(pfsId).LostTo)
+            return $"versions since {Tid.Format(end)}, where the two have parted, were removed without history (mount "
+                + "option or file flag nohistory)" + WayOut;
         if (!_options.NoHistory) return null;
         return "it is mounted without history: what was removed since cannot be brought back" + WayOut;
     }

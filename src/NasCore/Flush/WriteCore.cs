@@ -89,6 +89,8 @@ public sealed partial class WriteCore : IDisposable
 
     /// <summary>Brings dirty blocks and inodes into the tree; called under the exclusive lock at each close.</summary>
     public Action? OnClose { get; set; }
+    /// <summary>Asked before the open group takes a version of a PFS away without history; false: not now.</summary>
+    public Func<int, bool>? OnRemoval { get; set; }
     /// <summary>Work in bounded pieces that the flusher does when a group has become durable; true if more is
     /// left.</summary>
     public Func<bool>? OnDurable { get; set; }
@@ -340,15 +342,16 @@ public sealed partial class WriteCore : IDisposable
         BTreeCursor cursor = Cursor();
         for (int i = 0; i < due.Count; i++)
         {
-            if (!HasCredits(8))
+            BaseElm key = due[i];
+            int pfsId = new Localization(key.Localization).PfsId;
+            if (!HasCredits(8) || (OnRemoval is { } asks && !asks(pfsId)))
             {
                 _dueRemovals.AddRange(due[i..]);
                 return;
             }
-            BaseElm key = due[i];
             if (!cursor.SeekExact(in key) || cursor.Elm.Base.DeleteTid == 0) continue;
             Records.RemovePhysically(cursor);
-            _lastRemovals[new Localization(key.Localization).PfsId] = _group.Tid;
+            _lastRemovals[pfsId] = _group.Tid;
         }
     }
 

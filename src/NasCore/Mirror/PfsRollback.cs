@@ -88,11 +88,7 @@ public sealed class PfsRollback(IMirrorWriteHost host, int pfsId, ulong truncTid
     void Roll(in BaseElm key)
     {
         bool remove = key.CreateTid >= truncTid;
-        // Differs: configuration, time marks, and snapshots of what stays carry TIDs of this copy, not of the stream;
-        // they outlive a promotion.
-        bool isOwn = key.RecType == RecType.Config
-            || (key.RecType == RecType.Snapshot && unchecked((ulong)key.Key) <= truncTid);
-        if (remove && isOwn && truncTid != 0) return;
+        if (remove && IsOwn(in key, truncTid) && truncTid != 0) return;
         if (!remove && (key.DeleteTid == 0 || key.DeleteTid < truncTid)) return;
         if (!_cursor.SeekExact(in key)) return;
         bool inode = key.RecType == RecType.Inode;
@@ -108,6 +104,13 @@ public sealed class PfsRollback(IMirrorWriteHost host, int pfsId, ulong truncTid
         host.Core.Tree.SetDelete(_cursor, 0, 0);
         Revived++;
     }
+
+    /// <summary>
+    /// Differs: configuration, time marks, and snapshots of what stays carry TIDs of this copy, not of the stream;
+    /// they outlive a promotion.
+    /// </summary>
+    internal static bool IsOwn(in BaseElm key, ulong truncTid) => key.RecType == RecType.Config
+        || (key.RecType == RecType.Snapshot && unchecked((ulong)key.Key) <= truncTid);
 
     void NoteWhole() => _wholeAt = host.Core.Writer.Changes;
 }

@@ -10,6 +10,14 @@ namespace NasCore.Pfs;
 /// <param name="FreeBytes">Bytes in free big-blocks then.</param>
 public readonly record struct TimeMark(DateTimeOffset Time, ulong Tid, long FreeBytes);
 
+/// <summary>
+/// Up to which TIDs versions of a PFS were removed without history; 0: none were, all ones in a record:
+/// it goes on since the mount that wrote it.
+/// </summary>
+/// <param name="HollowTo">By a mount without history: no state below is whole, marked or not.</param>
+/// <param name="LostTo">By such a mount or a file's flag: the PFS cannot go back to a state below.</param>
+public readonly record struct HistoryLoss(ulong HollowTo, ulong LostTo);
+
 // Time marks: which TID belongs to which moment (docs/decisions/0015)
 //
 // TIDs are no clock, and a board may not have one. So each PFS keeps a list of marks (wall time, TID, free bytes), in
@@ -24,6 +32,9 @@ public readonly record struct TimeMark(DateTimeOffset Time, ulong Tid, long Free
 // is durable before the first removal, so that nobody takes a hollow state for a whole one: a snapshot of the past, a
 // former master that goes back to where a promotion began, a mirror that goes on with an old batch.
 //
+// Behind the marks it says how far versions were removed without history. A mount without history notes that it does so
+// in the group of its first removal; the next mount takes everything before itself for hollow.
+//
 // TIDs only rise; a clock may go back. Then the later mark is right and the earlier one was ahead: read from the
 // newest to the oldest, no time is later than the one behind it. History then looks younger than it is, and is kept
 // for longer, never for less.
@@ -35,7 +46,7 @@ public static class TimeMarks
     public const long RecordKey = 0x6D74484E;
     /// <summary>First word of its data: "NHm1".</summary>
     const uint Magic = 0x316D484E;
-    const int HeadBytes = 16, MarkBytes = 24;
+    const int HeadBytes = 16, MarkBytes = 24, LossBytes = 16;
     /// <summary>So many fit into one buffer of 16 KiB with room to spare.</summary>
     public const int CountMax = 660;
 
@@ -47,11 +58,17 @@ public static class TimeMarks
 
     /// <summary>
     /// Data of the record: magic, count, the TID up to which prunes have gone, then for each mark microseconds, TID,
-    /// bytes.
+    /// bytes; then, if anything was lost without history, the two TIDs of that.
     /// </summary>
-    public static byte[] Encode(IReadOnlyList<TimeMark> marks, ulong prunedTo)
+    public static byte[] Encode(IReadOnlyList<TimeMark> marks, ulong prunedTo, HistoryLoss loss = default)
     {
-        byte[] data = new byte[HeadBytes + marks.Count * MarkBytes];
+        int end = HeadBytes + marks.Count * MarkBytes;
+        byte[] data = new byte[loss == default ? end : end + LossBytes];
+        if (loss != default)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(end), loss.HollowTo);
+            BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(end + 8), loss.LostTo);
+        }
         BinaryPrimitives.WriteUInt32LittleEndian(data, Magic);
         BinaryPrimitives.WriteInt32LittleEndian(data.AsSpan(4), marks.Count);
         BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(8), prunedTo);
@@ -69,6 +86,16 @@ public static class TimeMarks
     public static ulong PrunedTo(ReadOnlySpan<byte> data) =>
         data.Length < HeadBytes || BinaryPrimitives.ReadUInt32LittleEndian(data) != Magic
             ? 0 : BinaryPrimitives.ReadUInt64LittleEndian(data[8..]);
+
+    /// <summary>What was lost without history, from a record.</summary>
+    public static HistoryLoss Loss(ReadOnlySpan<byte> data)
+    {
+        if (data.Length < HeadBytes || BinaryPrimitives.ReadUInt32LittleEndian(data) != Magic) return default;
+        int count = BinaryPrimitives.ReadInt32LittleEndian(data[4..]), end = HeadBytes + count * MarkBytes;
+        if (count is < 0 or > CountMax || data.Length < end + LossBytes) return default;
+        return new HistoryLoss(BinaryPrimitives.ReadUInt64LittleEndian(data[end..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(data[(end + 8)..]));
+    }
 
     /// <summary>
     /// Marks from a record, ascending; times as the page above says. What is no list of marks is an empty one: it is a

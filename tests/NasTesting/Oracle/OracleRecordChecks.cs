@@ -69,9 +69,10 @@ static class OracleRecordChecks
         checker.Check(holds, rule, where, $"length {r.DataLen}, obj_type {r.ObjType}");
     }
 
-    // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0015).
+    // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0015), now and then with 16 bytes
+    // behind it.
     static bool IsConfig(OracleRecord r) => (r.Key == 0 && r.DataLen == 1024)
-        || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 == 0);
+        || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 is 0 or 16);
 
     // 16 KiB blocks below 1 MiB, 64 KiB from there on; block 0 of a small file rounded up to 16 (observed.md 2).
     static bool IsBlock(OracleRecord r)
