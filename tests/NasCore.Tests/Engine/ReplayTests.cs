@@ -1,8 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
-using NasCore.Primitives;
 using NasCore.Pfs;
+using NasCore.Primitives;
 using NasTesting;
 using NasTesting.Model;
 using NasTesting.Oracle;
