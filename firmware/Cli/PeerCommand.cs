@@ -9,7 +9,9 @@ using System.Threading;
 using Microsoft.Extensions.Logging.Abstractions;
 using NasFirmware.Config;
 using NasFirmware.Daemon;
+using NasFirmware.Identity;
 using NasFirmware.Mirroring;
+using NasFirmware.Status;
 
 namespace NasFirmware.Cli;
 
@@ -39,16 +41,35 @@ static class PeerCommand
         Description = "Take the digits that the other box shows from standard input, and confirm if they are equal.",
     };
 
+    static readonly Option<bool> s_copies = new("--copies")
+    {
+        Description = "Also print which volumes keep a copy of the key and of the peers.",
+    };
+    static readonly Option<string?> s_take = new("--take")
+    {
+        Description = "This box is the one whose key that volume carries: it takes key and peers from there.",
+        HelpName = "volume",
+    };
+    static readonly Option<string?> s_replace = new("--replace")
+    {
+        Description = "That volume belongs to this box: what it carries of another one is overwritten.",
+        HelpName = "volume",
+    };
+
     internal static Command Create()
     {
         var pair = With("pair", "Make this box and another one known to each other. Run it on both within two minutes: "
             + "first on one without an address, then on the other with the address of the first. "
             + "Both show six digits; confirm on both if they are the same.", Pair, s_address);
         pair.Add(s_yesCode);
+        Command id = With("id", "Print what this box is known by: the SHA-256 of its public key. On a terminal also where "
+            + "copies of the key lie.", Id);
+        id.Add(s_copies);
+        id.Add(s_take);
+        id.Add(s_replace);
         return new Command("peer", "The other boxes that this one knows.")
         {
-            With("id", "Print what this box is known by: the SHA-256 of its public key.", Id),
-            With("add", "Make another box known by its key.", Add, s_name, s_key, s_address),
+            id, With("add", "Make another box known by its key.", Add, s_name, s_key, s_address),
             With("list", "Print the boxes that this one knows.", List),
             With("remove", "Forget a box; its connections are closed.", Remove, s_name), pair,
         };
@@ -70,6 +91,13 @@ static class PeerCommand
             string path = parsed.GetValue(s_config)!;
             ConfigOutcome outcome = ConfigReader.ReadFile(path, parsed.GetValue(s_boxName));
             Settings = outcome.Settings ?? throw new IOException(outcome.Mistakes[0].In(path));
+            if (!File.Exists(Path.Combine(Settings.Box.State, PeerKey.FileName)))
+            {
+                // The daemon may be about to find the former one on a disk.
+                using DaemonClient? daemon = Daemon();
+                if (daemon is not null)
+                    throw new IOException("the key of this box is still looked for on its disks; try again in a minute");
+            }
             Key = PeerKey.LoadOrMake(Settings.Box.State);
             Peers = new PeerStore(Settings.Box.State, Key.Hash, PeerPart.Entries(Settings));
         }
@@ -108,8 +136,42 @@ static class PeerCommand
     static int Id(ParseResult parsed)
     {
         using var box = new Box(parsed);
+        using DaemonClient? daemon = box.Daemon();
+        string? take = parsed.GetValue(s_take), replace = parsed.GetValue(s_replace);
+        if ((take ?? replace) is { } volume)
+        {
+            if (take is not null && replace is not null) throw new UsageException("--take or --replace, not both");
+            if (daemon is null) throw new IOException("the daemon does not run, which has the volumes mounted");
+            IdentityReply done = daemon.Post(take is null ? "/identity/replace" : "/identity/take",
+                new IdentityRequest(volume), IdentityApiJson.Default.IdentityRequest,
+                IdentityApiJson.Default.IdentityReply);
+            Console.WriteLine(done.Key);
+            return 0;
+        }
         Console.WriteLine(box.Key.Hash);
+        if (parsed.GetValue(s_copies) || !Console.IsOutputRedirected) Copies(box, daemon);
         return 0;
+    }
+
+    static void Copies(Box box, DaemonClient? daemon)
+    {
+        Console.WriteLine("state folder  " + Path.Combine(box.Settings.Box.State, PeerKey.FileName)
+            + (PeerKey.IsNew(box.Settings.Box.State) ? "  (new, no other box knows it)" : ""));
+        IReadOnlyList<IdentityCopyStatus> copies = daemon?.Status().Identity?.Copies ?? [];
+        if (daemon is null) Console.WriteLine("volumes       not known: the daemon does not run");
+        foreach (IdentityCopyStatus copy in copies)
+        {
+            string state = copy.State switch
+            {
+                IdentityCopyState.Kept => $"a copy in {VolumeCopy.Place}",
+                IdentityCopyState.NotKept => "no copy",
+                IdentityCopyState.Never => "no copy: its root is mirrored to another box",
+                IdentityCopyState.Other => $"another key, of box {copy.Box}: {copy.Key}",
+                IdentityCopyState.Newer => "left alone: written by a newer version, or not readable",
+                _ => "not mounted",
+            };
+            Console.WriteLine($"{copy.Volume,-12}  {state}{(copy.Problem is { } p ? ": " + p : "")}");
+        }
     }
 
     static int Add(ParseResult parsed)

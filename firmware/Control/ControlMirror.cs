@@ -11,6 +11,7 @@ using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasFirmware.Cli;
+using NasFirmware.Identity;
 
 namespace NasFirmware.Control;
 
@@ -25,6 +26,8 @@ static class ControlMirror
         Upgrade(context, sessions, (channel, watcher, stop) =>
         {
             IQueryCollection query = context.Request.Query;
+            if (Pfs(query) == 0 && VolumeCopy.IsThere(fs))
+                throw new MirrorRefusedException(null, VolumeCopy.WhyNotSent(fs.Volumes.Label));
             var options = new MirrorSourceOptions
             {
                 TwoWay = Flag(query, "twoWay"), Stream = Flag(query, "stream"),

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using NasFirmware.Identity;
 using NasFirmware.Status;
 
 namespace NasFirmware.Daemon;
@@ -17,9 +18,10 @@ static class DaemonParts
         var server = new DaemonServer(context, status, reload);
         var volumes = new VolumeService(context, new VolumeServiceOptions());
         var peers = new PeerPart(context);
+        var identity = new IdentityPart(context, peers, volumes);
         var verify = new VerifyPart(context, peers.Dialer, volumes, new MirrorPfs());
         var mirrors = new MirrorPart(context, peers, volumes, verify.Service);
         var cleanup = new CleanupPart(context, volumes);
-        return [panel, server, volumes, cleanup, verify, mirrors, peers];
+        return [panel, server, volumes, identity, cleanup, verify, mirrors, peers];
     }
 }

@@ -17,6 +17,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     const int BeatsMissed = 3;
 
     readonly DaemonContext _context;
+    readonly PeerPart _peers;
     readonly MirrorService _service;
     readonly IProbe _probe;
     readonly NetworkWatch _network;
@@ -28,6 +29,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     internal MirrorPart(DaemonContext context, PeerPart peers, IVolumes volumes, params IPeerPurpose[] purposes)
     {
         _context = context;
+        _peers = peers;
         ILogger log = context.Loggers.CreateLogger("mirrors");
         void Say(string line) => MirrorLog.Line(log, line);
         Settings settings = context.Settings;
@@ -68,6 +70,9 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     public void Start()
     {
         _context.AddProbe(_probe);
+        _peers.Settled += Nudge;
+        _peers.Told += Nudge;
+        _peers.Peers.Changed += Nudge;
         _service.Start();
         _network.Start();
     }
@@ -76,6 +81,9 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     {
         _context.RemoveProbe(_probe);
         _network.Dispose();
+        _peers.Settled -= Nudge;
+        _peers.Told -= Nudge;
+        _peers.Peers.Changed -= Nudge;
         _service.Stop();
     }
 
@@ -85,6 +93,8 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         _service.Apply(Sends(now), Receives(now));
         _service.NetworkChanged();
     }
+
+    void Nudge() => _service.Nudge(peer: null);
 
     public void Dispose() => _service.Dispose();
 

@@ -38,18 +38,21 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     readonly ILogger _log;
     readonly object _gate = new();
     readonly ManualResetEventSlim _stop = new();
+    readonly ManualResetEvent _settled = new(false);
     IPeerHandler? _handler;
     PeerEndpoint? _endpoint;
     Thread? _thread;
     string? _listen;
 
-    /// <summary>Makes the key of the box if it has none; <see cref="IOException"/> if that is not possible.</summary>
+    /// <summary>Without a key in the state folder nothing is served until <see cref="Identity.IdentityPart"/> has settled which
+    /// one it is.</summary>
     internal PeerPart(DaemonContext context)
     {
         _context = context;
         _log = context.Loggers.CreateLogger("peers");
         Settings settings = context.Settings;
-        Key = PeerKey.LoadOrMake(settings.Box.State);
+        Key = PeerKey.LoadOrWait(settings.Box.State, out string? damage);
+        KeyDamage = damage;
         Peers = new PeerStore(settings.Box.State, Key.Hash, Entries(settings));
         Dialer = new PeerDialer(Key, Peers, new PeerDialerOptions());
         Pairing = new PairingDesk(Key, Peers, Introduction(settings), context.Board, context.Time);
@@ -57,6 +60,12 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     }
 
     internal PeerKey Key { get; }
+    /// <summary>What is wrong with the key in the state folder; null if nothing, or if there is none.</summary>
+    internal string? KeyDamage { get; }
+    /// <summary>The box has its key, or another one than before.</summary>
+    internal event Action? Settled;
+    /// <summary>Another process has changed the list of peers.</summary>
+    internal event Action? Told;
     internal PeerStore Peers { get; }
     internal PeerDialer Dialer { get; }
     internal PairingDesk Pairing { get; }
@@ -68,6 +77,14 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
 
     /// <summary>Who takes the connections of peers; set before <see cref="Start"/>.</summary>
     internal void Serve(IPeerHandler handler) => _handler = handler;
+
+    /// <summary>The key of the box is settled, or has changed: who waits for it goes on.</summary>
+    internal void HasSettled()
+    {
+        _settled.Set();
+        CutStrangers();
+        Settled?.Invoke();
+    }
 
     internal static IReadOnlyList<PeerEntry> Entries(Settings settings) =>
         [.. settings.Peers.Select(p => new PeerEntry { Name = p.Name, Address = p.Address, Key = p.Key })];
@@ -90,6 +107,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     void Listen()
     {
         string? told = null;
+        if (!Key.IsSettled) WaitHandle.WaitAny([_stop.WaitHandle, _settled]);
         while (!_stop.IsSet)
         {
             try
@@ -111,7 +129,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     {
         lock (_gate)
         {
-            if (_listen == address) return;
+            if (_listen == address || !Key.IsSettled) return;
             Interlocked.Exchange(ref _endpoint, null)?.Dispose();
             _listen = null;
             if (address.Length > 0 && PeerEndpoint.TryParseListen(address, out IPEndPoint listen))
@@ -171,6 +189,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
         app.MapPost("/peers/changed", ControlApi.Handle(_ =>
         {
             CutStrangers();
+            Told?.Invoke();
             return ControlApi.Reply(new ReloadReply { Ok = true }, DaemonJson.Default.ReloadReply);
         }));
     }
@@ -180,6 +199,7 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
         Pairing.Dispose();
         Key.Dispose();
         _stop.Dispose();
+        _settled.Dispose();
     }
 }
 

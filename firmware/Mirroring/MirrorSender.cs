@@ -5,6 +5,7 @@ using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasFirmware.Daemon;
+using NasFirmware.Identity;
 using NasFirmware.Status;
 
 namespace NasFirmware.Mirroring;
@@ -229,6 +230,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         if (use is null) return $"the file system '{_options.Volume}' is going";
         if (_host.Pfs.Find(volume, _options.Pfs) is not { } pfsId)
             return $"there is no PFS '{_options.Pfs}' in '{_options.Volume}'";
+        if (pfsId == 0 && VolumeCopy.IsThere(volume.Fs)) return VolumeCopy.WhyNotSent(_options.Volume);
         MirrorLag lag = FollowLag(volume, pfsId);
         var source = new MeteredSource(_runtime.Source(volume, pfsId), _counter);
         Errno read = source.ReadPfs(out PseudofsData pfs);

@@ -116,6 +116,8 @@ sealed class PairingDesk : IPairing, IDisposable
         PeerAddress where = default;
         if (address is not null && !PeerAddress.TryParse(address, out where))
             throw new IOException($"{address}: not HOST, HOST:PORT or [IPV6]:PORT");
+        if (!_key.IsSettled)
+            throw new IOException("the key of this box is still looked for on its disks; try again in a minute");
         CancellationToken opened;
         lock (_gate)
         {

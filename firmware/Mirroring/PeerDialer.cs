@@ -56,6 +56,7 @@ sealed class PeerDialer(PeerKey key, PeerStore peers, PeerDialerOptions options)
     PeerStream Open(PeerAddress address, SslApplicationProtocol protocol, PeerIdentity? peer, CancellationToken stop,
         out string seen)
     {
+        if (!key.IsSettled) throw new IOException("the key of this box is still looked for on its disks");
         string? wanted = peer?.KeyHash;
         Socket socket = Connect(address, stop);
         SslStream? tls = null;

@@ -21,6 +21,8 @@ sealed record PeerEntry
 
 sealed record PeerFile
 {
+    /// <summary>Counts the changes, so that of two copies the newer one is known.</summary>
+    public long Generation { get; init; }
     public IReadOnlyList<PeerEntry> Peers { get; init; } = [];
 }
 
@@ -43,7 +45,8 @@ sealed class PeerStore
     const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     readonly object _gate = new();
-    readonly string _path, _ownKey;
+    readonly string _path, _stateFolder;
+    string _ownKey;
     IReadOnlyList<PeerEntry> _configured;
     IReadOnlyList<PeerEntry> _merged = [];
     (DateTime, long)? _seen;
@@ -54,6 +57,7 @@ sealed class PeerStore
     internal PeerStore(string stateFolder, string ownKey, IReadOnlyList<PeerEntry> configured)
     {
         Directory.CreateDirectory(stateFolder);
+        _stateFolder = stateFolder;
         _path = Path.Combine(stateFolder, FileName);
         _ownKey = ownKey;
         _configured = configured;
@@ -86,6 +90,47 @@ sealed class PeerStore
         }
     }
 
+    /// <summary>The file was changed by this process; on its thread, outside of locks.</summary>
+    internal event Action? Changed;
+
+    /// <summary>What the file holds; null if it cannot be read.</summary>
+    internal PeerFile? Learnt()
+    {
+        lock (_gate)
+        {
+            try
+            {
+                return ReadFile();
+            }
+            catch (IOException)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Puts what a copy holds in place of the file, and makes this the key of the box; a file that cannot be read is
+    /// put aside.
+    /// </summary>
+    internal void Restore(string ownKey, PeerFile copy)
+    {
+        lock (_gate)
+        {
+            using LinuxFile only = Lock();
+            if (Learnt() is null) File.Move(_path, _path + ".damaged", overwrite: true);
+            Replace(copy);
+            _ownKey = ownKey;
+        }
+        Changed?.Invoke();
+    }
+
+    /// <summary>This is the key of the box from now on.</summary>
+    internal void SetOwnKey(string key)
+    {
+        lock (_gate) _ownKey = key;
+    }
+
     /// <summary>Adds a peer to the file, or changes it. <see cref="IOException"/> says why it cannot be.</summary>
     internal void Add(PeerEntry peer)
     {
@@ -102,6 +147,8 @@ sealed class PeerStore
             if (peers.Count == PeersMax) throw new IOException($"there are {PeersMax} peers; more cannot be");
             peers.Add(peer);
         });
+        // Who is known here knows this box.
+        PeerKey.Told(_stateFolder);
     }
 
     /// <summary>Takes a peer out of the file; false if it was not there.</summary>
@@ -117,14 +164,19 @@ sealed class PeerStore
         lock (_gate)
         {
             using LinuxFile only = Lock();
-            List<PeerEntry> peers = [.. ReadFile()];
+            PeerFile file = ReadFile();
+            List<PeerEntry> peers = [.. file.Peers];
             change(peers);
             peers.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
-            byte[] bytes = JsonSerializer.SerializeToUtf8Bytes(new PeerFile { Peers = peers },
-                PeerStoreJson.Default.PeerFile);
-            DurableFile.Replace(_path, bytes, Mode);
-            _seen = null;
+            Replace(new PeerFile { Generation = file.Generation + 1, Peers = peers });
         }
+        Changed?.Invoke();
+    }
+
+    void Replace(PeerFile file)
+    {
+        DurableFile.Replace(_path, JsonSerializer.SerializeToUtf8Bytes(file, PeerStoreJson.Default.PeerFile), Mode);
+        _seen = null;
     }
 
     // Other processes change the file too: the command line, while the daemon pairs.
@@ -144,7 +196,7 @@ sealed class PeerStore
         Problem = null;
         try
         {
-            learnt = ReadFile();
+            learnt = ReadFile().Peers;
         }
         catch (IOException e)
         {
@@ -166,16 +218,16 @@ sealed class PeerStore
         return [.. merged.Values];
     }
 
-    IReadOnlyList<PeerEntry> ReadFile()
+    PeerFile ReadFile()
     {
-        if (!File.Exists(_path)) return [];
+        if (!File.Exists(_path)) return new PeerFile();
         if (new FileInfo(_path).Length > FileBytesMax) throw Damaged("it is too large");
         try
         {
             PeerFile? file = JsonSerializer.Deserialize(File.ReadAllBytes(_path), PeerStoreJson.Default.PeerFile);
             if (file?.Peers is null) throw Damaged("it is empty");
-            if (file.Peers.Select(Fault).FirstOrDefault(f => f is not null) is string fault) throw Damaged(fault);
-            return file.Peers;
+            if (Fault(file) is string fault) throw Damaged(fault);
+            return file;
         }
         catch (JsonException e)
         {
@@ -185,9 +237,15 @@ sealed class PeerStore
 
     IOException Damaged(string why) => new($"{_path}: {why}. Nobody in it is let in until it is mended or removed");
 
+    /// <summary>What is wrong with a list of peers, or null.</summary>
+    internal static string? Fault(PeerFile file) => file.Generation < 0 ? "a generation below 0"
+        : file.Peers.Count > PeersMax ? $"more than {PeersMax} peers"
+        : file.Peers.Select(Fault).FirstOrDefault(f => f is not null);
+
     /// <summary>What is wrong with an entry, or null.</summary>
-    internal static string? Fault(PeerEntry peer)
+    internal static string? Fault(PeerEntry? peer)
     {
+        if (peer is null) return "an empty entry";
         if (!IsName(peer.Name)) return "the name of a peer is 1 to 32 letters, digits, - and _";
         if (peer.Key is not null && !IsKey(peer.Key))
             return $"peer {peer.Name}: a key is 64 hex digits, as `nashammer peer id` shows them on that box";

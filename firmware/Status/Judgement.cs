@@ -41,6 +41,7 @@ static class Judgement
         List<Fact> facts =
         [
             .. OfBox(box),
+            .. OfIdentity(box.Identity),
             .. box.Volumes.SelectMany(v => OfVolume(v, limits)),
             .. box.Mirrors.SelectMany(m => OfMirror(m, box.Now, limits)),
             .. box.Peers.Where(p => p.Problem is not null).Select(p => new Fact(Severity.Degraded,
@@ -55,6 +56,7 @@ static class Judgement
         {
             Severity = severity,
             Light = light,
+            Notices = box.Identity is { IsNew: true, ConcernsOthers: false } ? [NewKey] : [],
             State = box.Mirrors.Count == 0 && light == LightState.InStepUnproven
                 ? "No mirror" : LightTable.Of(light).Word,
             // Stable: equals keep the order in which they stand in the model.
@@ -86,6 +88,35 @@ static class Judgement
             yield return new Fact(Severity.Good, LightState.InStepUnproven);
         if (box.ConfigProblem is { } problem)
             yield return new Fact(Severity.Degraded, LightState.Attention, problem);
+    }
+
+    const string NewKey = "this box has a new key: no former one was found on its card or its disks";
+
+    static IEnumerable<Fact> OfIdentity(IdentityStatus? identity)
+    {
+        if (identity is null) yield break;
+        if (identity.Key is null)
+            yield return new Fact(Severity.Degraded, LightState.Starting, "the key of this box is looked for on its disks");
+        else if (identity is { IsNew: true, ConcernsOthers: true })
+        {
+            yield return new Fact(Severity.Degraded, LightState.Attention, $"{NewKey}; other boxes do not know it: "
+                + "nashammer peer pair, or nashammer panel --acknowledge");
+        }
+        if (identity.Problem is { } problem) yield return new Fact(Severity.Degraded, LightState.Attention, problem);
+        foreach (IdentityCopyStatus copy in identity.Copies)
+        {
+            if (copy.State == IdentityCopyState.Other)
+            {
+                yield return new Fact(Severity.Degraded, LightState.Attention, $"file system {copy.Volume} carries "
+                    + $"another key, of box {copy.Box}; this box stays what it is. nashammer peer id --replace "
+                    + $"{copy.Volume}: it belongs to this box; --take {copy.Volume}: this box is that one");
+            }
+            else if (copy.Problem is { } fault)
+            {
+                yield return new Fact(Severity.Degraded, LightState.Attention,
+                    $"the copy of the box's key on file system {copy.Volume}: {fault}");
+            }
+        }
     }
 
     static IEnumerable<Fact> OfVolume(VolumeStatus v, StatusLimits limits)

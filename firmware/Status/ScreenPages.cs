@@ -142,7 +142,9 @@ static class ScreenPages
     static string[] Box(BoxStatus box) =>
     [
         box.Name, box.Address ?? "no network", "nashammer " + box.Version,
-        "up " + StatusWords.Seconds(box.UptimeSeconds), StatusWords.Moment(box.Now) + " UTC",
+        "up " + StatusWords.Seconds(box.UptimeSeconds),
+        box.Identity is { IsNew: true } ? "NEW KEY" + (box.Identity.ConcernsOthers ? ": pair it" : "")
+            : StatusWords.Moment(box.Now) + " UTC",
     ];
 
     static void Pair(BoxStatus box, Canvas to)

@@ -26,6 +26,7 @@ sealed class StatusBoard(TimeProvider? time = null)
     readonly SortedDictionary<string, PeerStatus> _peers = new(StringComparer.Ordinal);
     readonly SortedDictionary<string, DiskStatus> _disks = new(StringComparer.Ordinal);
     Activity _activity;
+    IdentityStatus? _identity;
     string? _pairingCode;
     long _locatedAt;
     TimeSpan _locateFor;
@@ -146,7 +147,16 @@ sealed class StatusBoard(TimeProvider? time = null)
     internal void RemovePanel() => Change(_panel.Clear);
 
     /// <summary>The owner has seen what is wrong; whoever sees something new says false.</summary>
-    internal void Acknowledge(bool isAcknowledged = true) => Change(() => _isAcknowledged = isAcknowledged);
+    internal void Acknowledge(bool isAcknowledged = true)
+    {
+        Change(() => _isAcknowledged = isAcknowledged);
+        if (isAcknowledged) Acknowledged?.Invoke();
+    }
+
+    /// <summary>The owner has seen what there is to be seen; on the thread of who said so.</summary>
+    internal event Action? Acknowledged;
+
+    internal void Put(IdentityStatus identity) => Change(() => _identity = identity);
 
     internal void Show(Activity activity, string? pairingCode = null) => Change(() =>
     {
@@ -178,7 +188,7 @@ sealed class StatusBoard(TimeProvider? time = null)
                 LocateSecondsLeft = isLocating ? left : null,
                 Volumes = [.. _volumes.Values], Mirrors = [.. _mirrors.Select(m => Aged(m.Key, m.Value))],
                 Peers = Peers(), Disks = [.. _disks.Values], Panel = [.. _panel.Values],
-                IsAcknowledged = _isAcknowledged,
+                IsAcknowledged = _isAcknowledged, Identity = _identity,
             };
         }
     }

@@ -140,6 +140,46 @@ sealed record PanelDeviceStatus
     public string? Problem { get; init; }
 }
 
+/// <summary>What a volume has of the box's identity.</summary>
+enum IdentityCopyState
+{
+    /// <summary>It is not mounted, or was not looked at yet.</summary>
+    Unknown,
+    Kept,
+    /// <summary>None: mounted read-only, or it could not be written.</summary>
+    NotKept,
+    /// <summary>Its root PFS is mirrored to another box, where the key must not go.</summary>
+    Never,
+    /// <summary>It carries another key than this box has.</summary>
+    Other,
+    /// <summary>Left alone: written by a newer version, or not readable.</summary>
+    Newer,
+}
+
+/// <summary>A place for a copy of the box's key and of what it learnt by pairing.</summary>
+sealed record IdentityCopyStatus
+{
+    public required string Volume { get; init; }
+    public IdentityCopyState State { get; init; }
+    /// <summary>Of another identity: whose it is.</summary>
+    public string? Box { get; init; }
+    public string? Key { get; init; }
+    public string? Problem { get; init; }
+}
+
+/// <summary>By what other boxes know this one.</summary>
+sealed record IdentityStatus
+{
+    /// <summary>The hash of its key; null while it is looked for on the disks.</summary>
+    public string? Key { get; init; }
+    /// <summary>The key was made because no former one was found, and no other box knows it yet.</summary>
+    public bool IsNew { get; init; }
+    /// <summary>The box has mirrors or peers.</summary>
+    public bool ConcernsOthers { get; init; }
+    public string? Problem { get; init; }
+    public IReadOnlyList<IdentityCopyStatus> Copies { get; init; } = [];
+}
+
 /// <summary>Something under way that the owner watches: pairing, locating, a safe shutdown.</summary>
 enum Activity { None, Pairing, Locating, SafeToUnplug }
 
@@ -164,6 +204,9 @@ sealed record BoxStatus
     public double? LocateSecondsLeft { get; init; }
     /// <summary>What is wrong with the configuration file, if the one in force is an older one.</summary>
     public string? ConfigProblem { get; init; }
+    public IdentityStatus? Identity { get; init; }
+    /// <summary>What the owner should know, although nothing is wrong.</summary>
+    public IReadOnlyList<string> Notices { get; init; } = [];
     /// <summary>Everything that is wrong, worst first, each a sentence.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
     public IReadOnlyList<VolumeStatus> Volumes { get; init; } = [];

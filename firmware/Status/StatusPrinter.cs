@@ -12,6 +12,7 @@ static class StatusPrinter
     {
         to.WriteLine(StatusTables.Head(box));
         foreach (string problem in box.Problems) to.WriteLine("  ! " + problem);
+        foreach (string notice in box.Notices) to.WriteLine("  - " + notice);
         foreach (StatusTable table in StatusTables.Of(box))
         {
             to.WriteLine();
@@ -30,6 +31,7 @@ static class StatusPrinter
         };
         to.MarkupLine($"[bold {colour}]{Markup.Escape(StatusTables.Head(box))}[/]");
         foreach (string problem in box.Problems) to.MarkupLine($"  [{colour}]![/] {Markup.Escape(problem)}");
+        foreach (string notice in box.Notices) to.MarkupLine("  - " + Markup.Escape(notice));
         foreach (StatusTable table in StatusTables.Of(box))
         {
             var drawn = new Table { Border = TableBorder.Rounded };
