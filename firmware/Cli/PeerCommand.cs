@@ -62,8 +62,8 @@ static class PeerCommand
             + "first on one without an address, then on the other with the address of the first. "
             + "Both show six digits; confirm on both if they are the same.", Pair, s_address);
         pair.Add(s_yesCode);
-        Command id = With("id", "Print what this box is known by: the SHA-256 of its public key. On a terminal also where "
-            + "copies of the key lie.", Id);
+        Command id = With("id", "Print what this box is known by: the SHA-256 of its public key. "
+            + "On a terminal also where copies of the key lie.", Id);
         id.Add(s_copies);
         id.Add(s_take);
         id.Add(s_replace);
@@ -96,7 +96,10 @@ static class PeerCommand
                 // The daemon may be about to find the former one on a disk.
                 using DaemonClient? daemon = Daemon();
                 if (daemon is not null)
-                    throw new IOException("the key of this box is still looked for on its disks; try again in a minute");
+                {
+                    throw new IOException("the key of this box is still looked for on its disks; "
+                        + "try again in a minute");
+                }
             }
             Key = PeerKey.LoadOrMake(Settings.Box.State);
             Peers = new PeerStore(Settings.Box.State, Key.Hash, PeerPart.Entries(Settings));

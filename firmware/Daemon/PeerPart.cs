@@ -44,8 +44,8 @@ sealed class PeerPart : IDaemonPart, IDaemonApi, IDisposable
     Thread? _thread;
     string? _listen;
 
-    /// <summary>Without a key in the state folder nothing is served until <see cref="Identity.IdentityPart"/> has settled which
-    /// one it is.</summary>
+    /// <summary>Without a key in the state folder nothing is served until <see cref="Identity.IdentityPart"/> has
+    /// settled which one it is.</summary>
     internal PeerPart(DaemonContext context)
     {
         _context = context;

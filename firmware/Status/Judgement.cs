@@ -96,7 +96,10 @@ static class Judgement
     {
         if (identity is null) yield break;
         if (identity.Key is null)
-            yield return new Fact(Severity.Degraded, LightState.Starting, "the key of this box is looked for on its disks");
+        {
+            yield return new Fact(Severity.Degraded, LightState.Starting,
+                "the key of this box is looked for on its disks");
+        }
         else if (identity is { IsNew: true, ConcernsOthers: true })
         {
             yield return new Fact(Severity.Degraded, LightState.Attention, $"{NewKey}; other boxes do not know it: "

@@ -64,7 +64,8 @@ public sealed class IdentityFileTests
             good with { Pem = "" }, good with { Pem = mixed, Key = other.Hash },
             good with { Pem = new string('x', 100_000) },
             good with { Peers = new PeerFile { Generation = -1 } }, good with { Peers = null! },
-            good with { Peers = new PeerFile { Peers = null! } }, good with { Peers = new PeerFile { Peers = [null!] } },
+            good with { Peers = new PeerFile { Peers = null! } },
+            good with { Peers = new PeerFile { Peers = [null!] } },
             good with { Peers = new PeerFile { Peers = [new PeerEntry { Name = "a b" }] } },
             good with
             {

@@ -36,8 +36,8 @@ public sealed class PeerStoreTests : IDisposable
             StringComparison.Ordinal);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         File.WriteAllText(path, File.ReadAllText(path)[..100]);
-        Assert.Contains("not the key of a box", Assert.Throws<IOException>(() => PeerKey.LoadOrMake(state)).Message,
-            StringComparison.Ordinal);
+        Assert.Contains("not the key of a box",
+            Assert.Throws<PeerKeyException>(() => PeerKey.LoadOrMake(state)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
