@@ -2,10 +2,13 @@
 
 export DEMO_DIR
 
-.PHONY: build test test-full demo bench soak fuzz mutate structure clean
+.PHONY: build deb test test-full demo bench soak fuzz mutate structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
+
+deb:                    ## Debian packages: out/nashammer_VERSION_amd64.deb, out/nashammer_VERSION_arm64.deb
+	@scripts/deb.sh
 
 test:                   ## everything that must hold; the last line says how many passed
 	@scripts/test.sh

@@ -36,6 +36,7 @@ static class Program
         PeerCommand.Create(),
         PanelCommand.Create(),
         .. PfsCommands.Create(),
+        RecognizeCommand.Create(),
         RejoinCommand.Create(),
         .. PruneCommands.Create(),
         .. SnapshotCommands.Create(),

@@ -2,7 +2,7 @@
 # Installs the Debian packages that a target of the Makefile needs. It asks nobody, starts no service, does nothing
 # where everything is there (so it works offline then), and may run twice at once.
 #
-# usage: scripts/setup.sh GROUP...      groups: build aot arm64 test demo bench
+# usage: scripts/setup.sh GROUP...      groups: build aot arm64 deb test demo bench
 set -euo pipefail
 
 packages_of() {
@@ -10,12 +10,13 @@ packages_of() {
         build) echo ca-certificates git make ;;
         aot) echo clang lld zlib1g-dev ;;
         arm64) echo clang lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross zlib1g-dev:arm64 ;;
+        deb) echo dpkg-dev xz-utils lintian man-db qemu-user-static ;;
         test) echo zstd qemu-user-static attr acl e2fsprogs rsync git tar util-linux mount procps iproute2 nftables \
             python3 smbclient samba fio stress-ng dbench openssh-server openssh-client \
             systemd systemd-container jq ;;
         demo) echo attr acl rsync util-linux mount procps tar iproute2 nftables jq ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;
-        *) echo "setup: there is no package group '$1' (build aot arm64 test demo bench)" >&2; return 1 ;;
+        *) echo "setup: there is no package group '$1' (build aot arm64 deb test demo bench)" >&2; return 1 ;;
     esac
 }
 

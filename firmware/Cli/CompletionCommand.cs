@@ -19,7 +19,8 @@ static class CompletionCommand
         var command = new Command("completion", "Print a completion script for a shell.") { shell };
         command.SetAction(parsed =>
         {
-            List<Command> verbs = [.. root.Subcommands.OrderBy(v => v.Name, StringComparer.Ordinal)];
+            List<Command> verbs = [.. root.Subcommands.Where(v => !v.Hidden)
+                .OrderBy(v => v.Name, StringComparer.Ordinal)];
             Console.Out.Write(parsed.GetValue(shell) switch
             {
                 "bash" => Bash(verbs),
@@ -50,14 +51,14 @@ static class CompletionCommand
         }
         text.Append("    esac\n    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n");
         text.Append("    else COMPREPLY=($(compgen -f -- \"$cur\")); fi\n}\n");
-        text.Append("complete -o filenames -F _nashammer nashammer\n");
+        text.Append("complete -o filenames -F _nashammer nashammer hammer\n");
         return text.ToString();
     }
 
     static string Zsh(List<Command> verbs)
     {
         var text = new StringBuilder();
-        text.Append("#compdef nashammer\n_nashammer() {\n    local -a verbs options\n    verbs=(\n");
+        text.Append("#compdef nashammer hammer\n_nashammer() {\n    local -a verbs options\n    verbs=(\n");
         foreach (Command verb in verbs)
         {
             text.Append("        '").Append(verb.Name).Append(':').Append(Quoted(verb.Description)).Append("'\n");
@@ -69,7 +70,7 @@ static class CompletionCommand
                 .Append(") ;;\n");
         }
         text.Append("    esac\n    if [[ $PREFIX == -* ]]; then compadd -- $options; else _files; fi\n}\n");
-        text.Append("compdef _nashammer nashammer\n");
+        text.Append("compdef _nashammer nashammer hammer\n");
         return text.ToString();
     }
 
