@@ -67,7 +67,7 @@ notices() {
 }
 
 fill() {
-    local arch=$1 unit script link
+    local arch=$1 unit script mode link
     put 755 "out/$(rid_of "$arch")/nashammer" usr/bin/nashammer
     ln -s nashammer "$tree/usr/bin/hammer"
     mkdir -p "$tree/usr/sbin"
@@ -77,7 +77,8 @@ fill() {
     put 644 $package/nashammer.udev usr/lib/udev/rules.d/61-nashammer.rules
     put 644 config.toml etc/nashammer/config.toml
     for script in scripts/operating/*.sh; do
-        put "$(stat -c %a "$script")" "$script" "usr/share/nashammer/operating/$(basename "$script")"
+        if [ -x "$script" ]; then mode=755; else mode=644; fi
+        put $mode "$script" "usr/share/nashammer/operating/$(basename "$script")"
     done
     run_program "$arch" completion bash >"$scratch/bash"
     run_program "$arch" completion zsh >"$scratch/zsh"
