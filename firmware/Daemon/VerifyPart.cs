@@ -24,7 +24,7 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
         Service = new VerifyService(new VerifyHost
         {
             Box = context.Settings.Box.Name, Volumes = volumes, Pfs = pfs, Dialer = dialer, Board = context.Board,
-            Time = context.Time, Log = line => PeerLog.Problem(log, line),
+            Time = context.Time, State = context.Settings.Box.State, Log = line => PeerLog.Problem(log, line),
         });
         context.Apis.Add(this);
     }

@@ -1,4 +1,5 @@
 using System;
+using System.Threading;
 using NasFirmware.Status;
 
 namespace NasFirmware.Mirroring;
@@ -12,6 +13,10 @@ sealed record VerifyTimes
     public TimeSpan GapMin { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>After one that could not be done.</summary>
     public TimeSpan RetryAfter { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>A full one that cannot be done is tried after the time above, doubled up to a bound, and never
+    /// sooner than so many times what it took.</summary>
+    public TimeSpan FullRetryMax { get; init; } = TimeSpan.FromHours(1);
+    public double FullRetryTook { get; init; } = 3;
     /// <summary>Without a word of the other side for so long a comparison is given up.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromMinutes(1);
 }
@@ -20,50 +25,68 @@ sealed record VerifyTimes
 enum VerifyDue { Nothing, Quick, Full }
 
 /// <summary>
-/// When one mirror is compared by its source: in the quick form when the slave has come to a TID that is not proven
-/// yet, within a share of the time; in the full form at an interval. A pair at rest that is proven is left alone: no
-/// disk is woken. Counts the full form's interval from the start of the box; it has no clock that outlives it.
+/// When one mirror is compared by its source: in the quick form when the slave has come to a TID that was not compared
+/// yet, within a share of the time; in the full form at an interval, which goes on over restarts. The quick one comes
+/// first when both are due, since it is short and has its share. Each form has waits of its own, so that a full one
+/// that cannot be done keeps no quick one away. A pair at rest that is proven is left alone: no disk is woken.
 /// </summary>
-sealed class VerifySchedule(VerifyTimes times, TimeSpan fullEvery, TimeProvider time)
+sealed class VerifySchedule(VerifyTimes times, VerifyMirror mirror, ProofMemory memory, TimeProvider time)
 {
-    long _fullAt = time.GetTimestamp();
-    long _notBeforeFrom = time.GetTimestamp();
-    TimeSpan _notBefore;
-    string? _proven;
+    readonly Wait _quick = new(time), _full = new(time);
+    int _failures;
+
+    /// <summary>A time before which nothing is done.</summary>
+    sealed class Wait(TimeProvider time)
+    {
+        long _from = time.GetTimestamp();
+        TimeSpan _span;
+
+        internal TimeSpan Left => _span - time.GetElapsedTime(_from);
+
+        internal void Begin(TimeSpan span)
+        {
+            _from = time.GetTimestamp();
+            _span = span;
+        }
+    }
 
     /// <summary>What is due for a mirror in this state, and how long to wait if nothing is (infinite: until the state
     /// changes).</summary>
-    internal VerifyDue Due(MirrorStatus mirror, out TimeSpan wait)
+    internal VerifyDue Due(MirrorStatus status, out TimeSpan wait)
     {
-        wait = System.Threading.Timeout.InfiniteTimeSpan;
-        if (mirror.Phase is not (MirrorPhase.InStep or MirrorPhase.Streaming) || mirror.SlaveTid is null)
+        wait = Timeout.InfiniteTimeSpan;
+        if (status.Phase is not (MirrorPhase.InStep or MirrorPhase.Streaming) || status.SlaveTid is null)
             return VerifyDue.Nothing;
-        TimeSpan left = _notBefore - time.GetElapsedTime(_notBeforeFrom);
-        bool full = fullEvery > TimeSpan.Zero && time.GetElapsedTime(_fullAt) >= fullEvery;
-        bool quick = mirror.SlaveTid != _proven;
-        if (!full && !quick)
+        bool isNew = status.SlaveTid != memory.Of(mirror).ComparedTid;
+        if (isNew && _quick.Left <= TimeSpan.Zero) return VerifyDue.Quick;
+        TimeSpan full = Timeout.InfiniteTimeSpan;
+        if (mirror.FullEvery > TimeSpan.Zero)
         {
-            if (fullEvery > TimeSpan.Zero) wait = fullEvery - time.GetElapsedTime(_fullAt);
-            return VerifyDue.Nothing;
+            full = mirror.FullEvery - memory.FullAge(mirror);
+            if (_full.Left > full) full = _full.Left;
+            if (full <= TimeSpan.Zero) return VerifyDue.Full;
         }
-        if (left > TimeSpan.Zero)
-        {
-            wait = left;
-            return VerifyDue.Nothing;
-        }
-        return full ? VerifyDue.Full : VerifyDue.Quick;
+        wait = isNew && (full < TimeSpan.Zero || _quick.Left < full) ? _quick.Left : full;
+        return VerifyDue.Nothing;
     }
 
-    /// <summary>A comparison has ended.</summary>
+    /// <summary>A comparison has ended; what it proved is in the memory already.</summary>
     /// <param name="full">Its form.</param>
     /// <param name="took">How long it took.</param>
-    /// <param name="tid">What it compared; null if it could not.</param>
-    internal void Done(bool full, TimeSpan took, string? tid)
+    /// <param name="compared">False if it could not be done.</param>
+    internal void Done(bool full, TimeSpan took, bool compared)
     {
-        _notBeforeFrom = time.GetTimestamp();
-        _notBefore = tid is null ? times.RetryAfter : took * (1 / times.Share - 1);
-        if (_notBefore < times.GapMin) _notBefore = times.GapMin;
-        if (full && tid is not null) _fullAt = time.GetTimestamp();
-        if (tid is not null) _proven = tid;
+        if (!full)
+        {
+            _quick.Begin(Max(compared ? took * (1 / times.Share - 1) : times.RetryAfter, times.GapMin));
+            return;
+        }
+        _failures = compared ? 0 : _failures + 1;
+        TimeSpan wait = Min(times.RetryAfter * Math.Pow(2, Math.Clamp(_failures - 1, 0, 20)), times.FullRetryMax);
+        // One that failed after hours of reading is not begun again at once.
+        _full.Begin(compared ? times.GapMin : Max(wait, took * times.FullRetryTook));
     }
+
+    static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
+    static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -29,6 +29,8 @@ sealed record VerifyHost
     public required StatusBoard Board { get; init; }
     public required TimeProvider Time { get; init; }
     public required Action<string> Log { get; init; }
+    /// <summary>Folder where proofs are kept over restarts; null: they are not.</summary>
+    public string? State { get; init; }
     public VerifyTimes Times { get; init; } = new();
 }
 
@@ -49,6 +51,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
     readonly AutoResetEvent _wake = new(false);
     readonly CancellationTokenSource _stop = new();
     readonly LoopProbe _probe;
+    readonly ProofMemory _memory;
     Thread? _thread;
     int _lastId;
 
@@ -56,6 +59,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
     {
         _host = host;
         _probe = new LoopProbe("verify", host.Time);
+        _memory = new ProofMemory(host.State, host.Time, host.Log);
     }
 
     /// <summary>For the watchdog.</summary>
@@ -71,8 +75,9 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             foreach (string name in _mirrors.Keys.Except(mirrors.Select(m => m.Name)).ToList()) _mirrors.Remove(name);
             foreach (VerifyMirror mirror in mirrors)
             {
+                _host.Board.Recall(mirror.Name, mirror.IsSource, _memory.Proof(mirror));
                 if (_mirrors.TryGetValue(mirror.Name, out var known) && known.Mirror == mirror) continue;
-                _mirrors[mirror.Name] = (mirror, new VerifySchedule(_host.Times, mirror.FullEvery, _host.Time));
+                _mirrors[mirror.Name] = (mirror, new VerifySchedule(_host.Times, mirror, _memory, _host.Time));
             }
         }
         _wake.Set();
@@ -81,11 +86,19 @@ sealed class VerifyService : IPeerPurpose, IDisposable
     internal void Start()
     {
         _host.Board.Changed += Wake;
+        _host.Board.FirstLoadBegan += Forget;
         _thread = new Thread(Lead) { IsBackground = true, Name = "verify" };
         _thread.Start();
     }
 
     void Wake() => _wake.Set();
+
+    void Forget(string name, bool isSource)
+    {
+        VerifyMirror? mirror;
+        lock (_lock) mirror = _mirrors.GetValueOrDefault(name).Mirror;
+        if (mirror?.IsSource == isSource) _memory.Forget(mirror);
+    }
 
     // ------------------------------------------------------------------ requests
 
@@ -118,11 +131,13 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             TimeSpan wait = Timeout.InfiniteTimeSpan;
             VerifyJob? job;
             _probe.Turn();
+            TimeSpan save = _memory.SaveSometimes();
             lock (_lock) job = _jobs.Find(j => !j.IsDone);
             job ??= NextBySchedule(out wait);
             if (job is null)
             {
                 _probe.Rest();
+                if (save >= TimeSpan.Zero && (wait < TimeSpan.Zero || save < wait)) wait = save;
                 _wake.WaitOne(wait < TimeSpan.Zero ? Timeout.InfiniteTimeSpan : Bounded(wait));
                 continue;
             }
@@ -170,9 +185,9 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         }
         _probe.Turn();
         bool compared = result.Outcome != VerifyOutcome.NotComparable;
-        schedule?.Done(job.Full, _host.Time.GetElapsedTime(begin), compared ? Tid.Format(result.Tid) : null);
-        job.Finish(result);
         if (mirror is not null && compared) Publish(mirror, result);
+        schedule?.Done(job.Full, _host.Time.GetElapsedTime(begin), compared);
+        job.Finish(result);
     }
 
     static VerifyResult Not(string why) => new() { Outcome = VerifyOutcome.NotComparable, What = why };
@@ -277,31 +292,34 @@ sealed class VerifyService : IPeerPurpose, IDisposable
 
     void Publish(VerifyMirror mirror, VerifyResult result)
     {
+        _memory.Compared(mirror, result);
         string tid = Tid.Format(result.Tid);
         if (result.Outcome == VerifyOutcome.Equal)
         {
             // The quick form compares check sums: it cannot take back what reading the data has found.
             _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m.DiffersFull && !result.Full ? m : m with
             {
-                ProvenTid = tid, ProvenAt = _host.Time.GetUtcNow(), ProvenFull = result.Full, Differs = null,
-                DiffersFull = false,
-            });
+                ProvenTid = tid, ProvenAt = WallClock.Credible(_host.Time.GetUtcNow()), ProvenFull = result.Full,
+                IsProvenEarlier = false, ProvenAgeBase = 0, Differs = null, DiffersFull = false,
+            }, isNewProof: true);
             return;
         }
-        string place = result.Path + (result.Offset is long offset ? $" at {offset}" : "");
-        _host.Log($"mirror {mirror.Name}: the two sides differ as of {tid}: {place}: {result.What}");
+        string difference = ProofMemory.Difference(result);
+        _host.Log($"mirror {mirror.Name}: the two sides differ as of {tid}: {difference}");
         _host.Board.UpdateMirror(mirror.Name, mirror.IsSource, m => m with
         {
-            Differs = $"{place}: {result.What}", DiffersFull = m.DiffersFull || result.Full,
+            Differs = difference, DiffersFull = m.DiffersFull || result.Full,
         });
     }
 
     public void Dispose()
     {
         _host.Board.Changed -= Wake;
+        _host.Board.FirstLoadBegan -= Forget;
         _stop.Cancel();
         _wake.Set();
         _thread?.Join();
+        _memory.Save();
         _wake.Dispose();
         _stop.Dispose();
     }

@@ -210,18 +210,26 @@ static class Judgement
         return IsProven(m, now, limits) ? LightState.InStepProven : LightState.InStepUnproven;
     }
 
-    /// <summary>
-    /// Whether a comparison within the limit covers what the slave has. Its age is the longer one of what the
-    /// monotonic clock saw and what the wall clock says, since a clock may stand in 1970 and a proof may be older than
-    /// this start.
-    /// </summary>
+    /// <summary>Whether a comparison within the limit covers what the slave has.</summary>
     internal static bool IsProven(MirrorStatus m, DateTimeOffset now, StatusLimits limits)
     {
         if (m.Differs is not null || !TryTid(m.ProvenTid, out ulong proven)) return false;
         if (TryTid(m.SlaveTid, out ulong slave) && proven < slave) return false;
-        double age = m.ProvenAgeSeconds ?? 0;
-        if (m.ProvenAt is { } at) age = Math.Max(age, (now - at).TotalSeconds);
-        return (m.ProvenAgeSeconds is not null || m.ProvenAt is not null) && age <= limits.ProofAge.TotalSeconds;
+        return ProofAge(m, now) <= limits.ProofAge;
+    }
+
+    /// <summary>
+    /// How old the proof is. One of this run: by the monotonic clock alone, since a board may start in 1970 and be told
+    /// the time later. One of an earlier run: what was counted while the daemon ran, or what the wall clock says if
+    /// that is more and can be. TIDs know no time (on-disk-format 7). Null: nobody knows.
+    /// </summary>
+    internal static TimeSpan? ProofAge(MirrorStatus m, DateTimeOffset now)
+    {
+        if (m.ProvenTid is null) return null;
+        TimeSpan? wall = WallClock.Since(m.ProvenAt, now);
+        if (m.ProvenAgeSeconds is not { } seconds) return wall;
+        TimeSpan counted = TimeSpan.FromSeconds(seconds);
+        return m.IsProvenEarlier && wall > counted ? wall : counted;
     }
 
     static bool TryTid(string? text, out ulong tid)

@@ -112,8 +112,7 @@ static class ScreenPages
     }
 
     static string Age(MirrorStatus m, DateTimeOffset now) =>
-        m.ProvenAt is { } at ? "equal " + StatusWords.Ago(at, now)
-            : $"equal {StatusWords.Seconds(m.ProvenAgeSeconds ?? 0)} ago";
+        $"equal {StatusWords.Seconds(Judgement.ProofAge(m, now)?.TotalSeconds ?? 0)} ago";
 
     static IEnumerable<string> Past(BoxStatus box)
     {

@@ -16,6 +16,8 @@ sealed class StatusBoard(TimeProvider? time = null)
     readonly TimeProvider _time = time ?? TimeProvider.System;
     readonly Dictionary<string, MirrorTimes> _times = [];
     readonly Dictionary<string, Func<MirrorStatus, MirrorStatus>> _live = [];
+    /// <summary>Proofs of mirrors that nobody has reported yet.</summary>
+    readonly Dictionary<string, MirrorProof> _recalled = [];
     /// <summary>When a mirror with this peer was last reported as connected, by the wall clock.</summary>
     readonly Dictionary<string, DateTimeOffset> _seen = [];
     readonly SortedDictionary<string, PanelDeviceStatus> _panel = new(StringComparer.Ordinal);
@@ -34,6 +36,9 @@ sealed class StatusBoard(TimeProvider? time = null)
     /// <summary>Something changed; on the thread of who reported it, outside of locks. Must be cheap.</summary>
     internal event Action? Changed;
 
+    /// <summary>A mirror's copy is being made anew: its name, and true if it is sent from here. As above.</summary>
+    internal event Action<string, bool>? FirstLoadBegan;
+
     internal void Put(VolumeStatus volume) => Change(() => _volumes[volume.Name] = volume);
 
     /// <summary>Changes what is known of a file system; nothing if it is not on the board.</summary>
@@ -44,22 +49,35 @@ sealed class StatusBoard(TimeProvider? time = null)
 
     /// <summary>
     /// Under the mirror's name and direction: a box may send and receive mirrors of one name. Who reports the stream
-    /// knows nothing of comparisons: without words on them those on the board stay.
+    /// knows nothing of comparisons: without words on them those on the board stay. In a first load they go: the copy
+    /// of which they spoke is no more.
     /// </summary>
-    internal void Put(MirrorStatus mirror) => Change(() =>
+    internal void Put(MirrorStatus mirror)
     {
         string key = Key(mirror.Name, mirror.IsSource);
-        bool isSilent = mirror is { ProvenTid: null, Differs: null };
-        if (isSilent && _mirrors.TryGetValue(key, out MirrorStatus? before))
+        bool isLoad = mirror.Phase == MirrorPhase.FirstLoad, begins = false;
+        Change(() =>
         {
-            mirror = mirror with
-            {
-                ProvenTid = before.ProvenTid, ProvenAt = before.ProvenAt, ProvenFull = before.ProvenFull,
-                Differs = before.Differs, DiffersFull = before.DiffersFull,
-            };
+            _mirrors.TryGetValue(key, out MirrorStatus? before);
+            bool isSilent = mirror is { ProvenTid: null, Differs: null };
+            begins = isLoad && before?.Phase != MirrorPhase.FirstLoad;
+            if (isLoad) _recalled.Remove(key);
+            else if (isSilent && before is not null) mirror = MirrorProof.Of(before).On(mirror);
+            else if (isSilent && _recalled.Remove(key, out MirrorProof? recalled)) mirror = recalled.On(mirror);
+            Set(key, mirror, isNewProof: false);
+        });
+        if (begins) FirstLoadBegan?.Invoke(mirror.Name, mirror.IsSource);
+    }
+
+    /// <summary>What was known of a mirror's comparisons before it was first reported; null: nothing.</summary>
+    internal void Recall(string name, bool isSource, MirrorProof? proof)
+    {
+        lock (_gate)
+        {
+            if (proof is null) _recalled.Remove(Key(name, isSource));
+            else _recalled[Key(name, isSource)] = proof;
         }
-        Set(key, mirror);
-    });
+    }
 
     /// <summary>
     /// What changes by itself in a mirror's numbers, asked at each snapshot; under the board's lock, so it may take
@@ -70,16 +88,21 @@ sealed class StatusBoard(TimeProvider? time = null)
         lock (_gate) _live[Key(name, isSource)] = live;
     }
 
-    internal void UpdateMirror(string name, bool isSource, Func<MirrorStatus, MirrorStatus> change) => Change(() =>
+    /// <param name="name">Its section.</param>
+    /// <param name="isSource">Its direction.</param>
+    /// <param name="change">Of what is on the board; nothing happens if nothing is.</param>
+    /// <param name="isNewProof">Its proof is of this moment, whatever stood there.</param>
+    internal void UpdateMirror(string name, bool isSource, Func<MirrorStatus, MirrorStatus> change,
+        bool isNewProof = false) => Change(() =>
     {
         string key = Key(name, isSource);
-        if (_mirrors.TryGetValue(key, out MirrorStatus? mirror)) Set(key, change(mirror));
+        if (_mirrors.TryGetValue(key, out MirrorStatus? mirror)) Set(key, change(mirror), isNewProof);
     });
 
-    void Set(string key, MirrorStatus mirror)
+    void Set(string key, MirrorStatus mirror, bool isNewProof)
     {
         long now = _time.GetTimestamp();
-        bool sameProof = _mirrors.TryGetValue(key, out MirrorStatus? before)
+        bool sameProof = !isNewProof && _mirrors.TryGetValue(key, out MirrorStatus? before)
             && before.ProvenTid == mirror.ProvenTid && before.ProvenAt == mirror.ProvenAt;
         long? proven = mirror.ProvenTid is null ? null : sameProof ? _times[key].Proven ?? now : now;
         _times[key] = new MirrorTimes(now, proven);
@@ -200,7 +223,8 @@ sealed class StatusBoard(TimeProvider? time = null)
         return mirror with
         {
             AgeSeconds = _time.GetElapsedTime(times.Reported).TotalSeconds,
-            ProvenAgeSeconds = times.Proven is { } proven ? _time.GetElapsedTime(proven).TotalSeconds : null,
+            ProvenAgeSeconds = times.Proven is { } proven
+                ? mirror.ProvenAgeBase + _time.GetElapsedTime(proven).TotalSeconds : null,
         };
     }
 

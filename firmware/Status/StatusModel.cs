@@ -104,6 +104,24 @@ sealed record MirrorStatus
     /// </summary>
     public double AgeSeconds { get; init; }
     public double? ProvenAgeSeconds { get; init; }
+    /// <summary>The proof is of an earlier run of the daemon; how old it was known to be when it came to the board.
+    /// </summary>
+    public bool IsProvenEarlier { get; init; }
+    public double ProvenAgeBase { get; init; }
+}
+
+/// <summary>What comparisons of a mirror have come to, apart from its other numbers.</summary>
+sealed record MirrorProof(string? Tid, DateTimeOffset? At, bool IsFull, bool IsHere, double AgeSeconds, string? Differs,
+    bool DiffersFull)
+{
+    internal static MirrorProof Of(MirrorStatus m) => new(m.ProvenTid, m.ProvenAt, m.ProvenFull, !m.IsProvenEarlier,
+        m.ProvenAgeBase, m.Differs, m.DiffersFull);
+
+    internal MirrorStatus On(MirrorStatus m) => m with
+    {
+        ProvenTid = Tid, ProvenAt = At, ProvenFull = IsFull, IsProvenEarlier = !IsHere, ProvenAgeBase = AgeSeconds,
+        Differs = Differs, DiffersFull = DiffersFull,
+    };
 }
 
 /// <summary>Another box.</summary>

@@ -55,7 +55,8 @@ static class StatusTables
         m.Differs is not null ? "differs" : PhaseWord(m.Phase),
         m.LagSeconds is { } lag ? StatusWords.Seconds(lag) : "-", Left(m),
         m.BytesPerSecond > 0 ? StatusWords.Bytes(m.BytesPerSecond) + "/s" : "-",
-        m.ProvenAt is { } at ? StatusWords.Ago(at, now) + (m.ProvenFull ? ", full" : "") : "-",
+        Judgement.ProofAge(m, now) is { } age
+            ? StatusWords.Seconds(age.TotalSeconds) + " ago" + (m.ProvenFull ? ", full" : "") : "-",
         StatusWords.Bytes(m.BytesResent),
     ];
 

@@ -19,13 +19,14 @@ public sealed class VerifyServiceTests
     {
         readonly LoopBox _box;
 
-        internal Comparer(LoopBox box, VerifyMirror mirror)
+        internal Comparer(LoopBox box, VerifyMirror mirror, string? state = null)
         {
             _box = box;
             Service = new VerifyService(new VerifyHost
             {
                 Box = box.Name, Volumes = box, Pfs = box, Dialer = this, Board = box.Board, Time = TimeProvider.System,
-                Log = line => Lines.Add(line), Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 },
+                Log = line => Lines.Add(line), State = state,
+                Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 },
             });
             Service.Apply([mirror]);
         }
@@ -134,6 +135,42 @@ public sealed class VerifyServiceTests
     }
 
     [Fact]
+    public void Difference_and_proof_are_on_the_board_again_after_a_restart()
+    {
+        string folder = System.IO.Directory.CreateTempSubdirectory("nashammer-proofs-").FullName;
+        try
+        {
+            using var pair = new LoopPair();
+            pair.Start();
+            pair.UntilInStep(pair.Write("file", 1000));
+            (Comparer a, Comparer b) = Compare(pair);
+            using (b)
+            {
+                using (a) a.Ask(full: true);
+                using (var kept = new Comparer(pair.A, Source, folder) { KnownAs = "nas1", Other = b })
+                {
+                    kept.Service.Start();
+                    Assert.Equal(VerifyJob.Equal, kept.Ask(full: true).Outcome);
+                }
+                // The loop of the mirror is made anew, as after a start of the daemon; nobody compares.
+                string tid = pair.A.Until(true, s => s.ProvenTid is not null).ProvenTid!;
+                pair.A.Service!.Stop();
+                using (new Comparer(pair.A, Source, folder))
+                {
+                    pair.A.Service.Apply([pair.Send], []);
+                    pair.A.Service.Start();
+                    MirrorStatus again = pair.A.Until(true, s => s.Phase == MirrorPhase.InStep);
+                    Assert.Equal((tid, true, true), (again.ProvenTid, again.ProvenFull, again.IsProvenEarlier));
+                }
+            }
+        }
+        finally
+        {
+            System.IO.Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public void Peer_that_has_no_end_of_the_mirror_learns_nothing()
     {
         using var pair = new LoopPair();
@@ -166,39 +203,6 @@ public sealed class VerifyServiceTests
         using var channel = new VerifyChannel(link, TimeProvider.System, TimeSpan.FromMilliseconds(100));
         System.IO.IOException e = Assert.Throws<System.IO.IOException>(() => channel.Read(new byte[1]));
         Assert.StartsWith("nas2 said nothing for", e.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Schedule_keeps_to_its_share_and_leaves_a_proven_pair_alone()
-    {
-        var time = new PushedTime();
-        var times = new VerifyTimes();
-        var schedule = new VerifySchedule(times, TimeSpan.FromDays(7), time);
-        var status = new MirrorStatus
-        {
-            Name = "family", IsSource = true, Peer = "nas2", Pfs = "data/family", Phase = MirrorPhase.FirstLoad,
-            SlaveTid = "0x1",
-        };
-        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out TimeSpan wait));
-        Assert.Equal(Timeout.InfiniteTimeSpan, wait);
-        status = status with { Phase = MirrorPhase.InStep };
-        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
-        schedule.Done(full: false, TimeSpan.FromSeconds(3), "0x1");
-        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
-        Assert.InRange(wait, TimeSpan.FromDays(6), TimeSpan.FromDays(7));
-        // Three seconds are five percent of a minute.
-        status = status with { SlaveTid = "0x2" };
-        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
-        Assert.Equal(57, wait.TotalSeconds, 0.1);
-        time.Advance(TimeSpan.FromSeconds(58));
-        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
-        schedule.Done(full: false, TimeSpan.FromSeconds(1), null);
-        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out wait));
-        Assert.Equal(times.RetryAfter, wait);
-        time.Advance(TimeSpan.FromDays(7));
-        Assert.Equal(VerifyDue.Full, schedule.Due(status, out _));
-        schedule.Done(full: true, TimeSpan.FromHours(1), "0x2");
-        Assert.Equal(VerifyDue.Nothing, schedule.Due(status, out _));
     }
 
     [Fact]

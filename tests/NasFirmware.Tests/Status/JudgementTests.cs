@@ -36,8 +36,20 @@ public sealed class JudgementTests
             Severity.Good, LightState.InStepUnproven, Word: "Unproven"),
         new("newer changes than the proof", Alter(m => m with { SlaveTid = "0x0000000100000009" }),
             Severity.Good, LightState.InStepUnproven),
-        new("proof too old by the wall clock", Alter(m => m with { ProvenAt = Boxes.Now - TimeSpan.FromDays(8) }),
-            Severity.Good, LightState.InStepUnproven),
+        new("proof of an earlier run too old by the wall clock", Alter(m => m with
+            {
+                ProvenAt = Boxes.Now - TimeSpan.FromDays(8), IsProvenEarlier = true,
+            }), Severity.Good, LightState.InStepUnproven),
+        new("proof made in 1970, the clock set since", Alter(m => m with { ProvenAt = DateTimeOffset.UnixEpoch }),
+            Severity.Good, LightState.InStepProven),
+        new("proof of an earlier run that had no clock", Alter(m => m with
+            {
+                ProvenAt = null, IsProvenEarlier = true,
+            }), Severity.Good, LightState.InStepProven),
+        new("proof of an earlier run that is in the future", Alter(m => m with
+            {
+                ProvenAt = Boxes.Now + TimeSpan.FromDays(900), IsProvenEarlier = true,
+            }), Severity.Good, LightState.InStepProven),
         new("proof too old while the clock stood in 1970", Boxes.Good with
             {
                 Now = DateTimeOffset.UnixEpoch,

@@ -72,6 +72,26 @@ public sealed class StatusBoardTests
     }
 
     [Fact]
+    public void Proof_of_an_earlier_run_counts_on_and_a_first_load_ends_it()
+    {
+        var board = new StatusBoard(_time);
+        MirrorStatus mirror = Boxes.Good.Mirrors[0] with { ProvenTid = null, ProvenAt = null };
+        MirrorStatus Now() => board.Snapshot("a", "1").Mirrors.Single();
+        board.Recall("family", isSource: true, new MirrorProof(mirror.SlaveTid, null, true, false, 600, null, false));
+        board.Put(mirror);
+        _time.Advance(TimeSpan.FromSeconds(60));
+        board.Put(mirror with { BytesSent = 1 });
+        Assert.Equal((mirror.SlaveTid, true, 660d), (Now().ProvenTid, Now().IsProvenEarlier, Now().ProvenAgeSeconds));
+        Assert.True(Judgement.IsProven(Now(), DateTimeOffset.UnixEpoch, new StatusLimits()));
+        int begun = 0;
+        board.FirstLoadBegan += (name, isSource) => begun += name == "family" && isSource ? 1 : 100;
+        board.Put(mirror with { Phase = MirrorPhase.FirstLoad });
+        board.Put(mirror with { Phase = MirrorPhase.FirstLoad, BytesSent = 2 });
+        board.Put(mirror);
+        Assert.Equal((null, null, 1), (Now().ProvenTid, Now().ProvenAgeSeconds, begun));
+    }
+
+    [Fact]
     public void What_the_owner_knows_of_ends_with_the_failure_and_one_more_problem_is_news()
     {
         var board = new StatusBoard(_time);
