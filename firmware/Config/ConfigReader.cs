@@ -293,6 +293,7 @@ sealed class ConfigReader
             FullWarning = section.Time("full-warning", 7 * s_day, s_hour, 365 * s_day, zero: true),
             ProofAge = section.Time("proof-age", 7 * s_day, s_hour, 3650 * s_day),
             Warm = section.Number("warm", 55, 20, 100),
+            AskDisks = section.Truth("ask-disks", true),
         };
         section.End();
         return status;

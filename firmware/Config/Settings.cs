@@ -183,4 +183,6 @@ sealed record StatusSettings
     public required TimeSpan ProofAge { get; init; }
     /// <summary>A disk this warm is too warm, in degrees Celsius.</summary>
     public required int Warm { get; init; }
+    /// <summary>Disks are asked whether they sleep, how warm and how well they are.</summary>
+    public required bool AskDisks { get; init; }
 }

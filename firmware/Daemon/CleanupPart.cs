@@ -7,99 +7,154 @@ using Microsoft.Extensions.Logging;
 using NasCore;
 using NasCore.Maintenance;
 using NasCore.Primitives;
+using NasDevices.Disks;
 using NasFirmware.Config;
 using NasLinux;
 
 namespace NasFirmware.Daemon;
 
 /*
- * The clean-up of the box: one thread at low priority that goes round the mounted volumes. For each there is a
- * HistoryKeeper, which marks moments and thins the past by the policies of the configuration, and now and then a
- * reblock, which gives back the room that the thinning left in half-empty big-blocks.
+ * The clean-up of the box: a thread for each volume, so that one whose disk hangs keeps no other waiting. For each
+ * mounted file system there is a HistoryKeeper, which marks moments and thins the past by the policies of the
+ * configuration, and now and then a reblock, which gives back the room that the thinning left in half-empty big-blocks.
  *
- * Looking costs nothing: the keeper looks at memory only, and where nothing changed nothing is done. So that a
- * sleeping disk is not woken, a reblock begins only where the volume was in use within the last look, unless room is
- * short. Work is done in slices of a fraction of a second with pauses between them, so that it has no more than its
- * share of the time; each slice holds a use of the volume, and ends at once when the volume goes.
+ * Looking costs nothing: the keeper looks at memory only, and where nothing changed nothing is done. Nothing of this
+ * wakes a disk: before work begins the disk is asked whether it sleeps (IVolumes.PowerOf), and if so the work waits
+ * until somebody else wakes it. Disks that cannot be asked are taken for awake where the volume was in use within the
+ * last looks. So that no moment has to be marked on a disk that has gone to sleep meanwhile, it is marked as soon as
+ * the volume has come to rest. Work is done in slices of a fraction of a second with pauses between them, so that it
+ * has no more than its share of the time (and at low priority, where the system lets a thread have one); each slice
+ * holds a use of the volume, and ends at once when the volume goes.
  */
 
 /// <summary>Thins history and tidies space.</summary>
 sealed class CleanupPart : IDaemonPart, IDisposable
 {
-    static readonly TimeSpan s_look = TimeSpan.FromMinutes(1), s_slice = TimeSpan.FromMilliseconds(200);
-
     readonly DaemonContext _context;
     readonly IVolumes _volumes;
     readonly ILogger _log;
-    readonly Thread _thread;
-    readonly AutoResetEvent _wake = new(false);
     readonly CancellationTokenSource _stop = new();
-    readonly Dictionary<string, CleanupOfVolume> _known = new(StringComparer.Ordinal);
-    volatile bool _isNew;
+    readonly Dictionary<string, CleanupThread> _threads = new(StringComparer.Ordinal);
 
     internal CleanupPart(DaemonContext context, IVolumes volumes)
     {
         _context = context;
         _volumes = volumes;
         _log = context.Loggers.CreateLogger("cleanup");
-        _thread = new Thread(Run) { IsBackground = true, Name = "cleanup", Priority = ThreadPriority.Lowest };
     }
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        foreach (VolumeSettings volume in _context.Settings.Volumes.Where(v => v.Cleanup && !v.ReadOnly))
+        {
+            if (!_threads.ContainsKey(volume.Name))
+                _threads[volume.Name] = new CleanupThread(volume.Name, _context, _volumes, _log, _stop.Token);
+        }
+    }
 
     public void Stop(CancellationToken hurry)
     {
         _stop.Cancel();
-        _wake.Set();
-        if (_thread.IsAlive) _thread.Join();
+        foreach (CleanupThread thread in _threads.Values) thread.Wake();
+        foreach (CleanupThread thread in _threads.Values) thread.Wait(hurry);
     }
 
     public void Reload(Settings before, Settings now)
     {
-        _isNew = true;
-        _wake.Set();
+        Start();
+        foreach (CleanupThread thread in _threads.Values) thread.Renew();
     }
 
     /// <summary>After <see cref="Stop"/>.</summary>
     public void Dispose()
     {
-        _wake.Dispose();
+        foreach (CleanupThread thread in _threads.Values) thread.Dispose();
         _stop.Dispose();
     }
+}
+
+/// <summary>The clean-up of a volume of the configuration, whether it is mounted or not.</summary>
+sealed class CleanupThread : IDisposable
+{
+    static readonly TimeSpan s_look = TimeSpan.FromMinutes(1), s_slice = TimeSpan.FromMilliseconds(200),
+        s_stopLook = TimeSpan.FromMilliseconds(100);
+
+    readonly string _volume;
+    readonly DaemonContext _context;
+    readonly IVolumes _volumes;
+    readonly ILogger _log;
+    readonly CancellationToken _stop;
+    readonly Thread _thread;
+    readonly AutoResetEvent _wake = new(false);
+    CleanupOfVolume? _cleanup;
+    volatile bool _isNew;
+
+    internal CleanupThread(string volume, DaemonContext context, IVolumes volumes, ILogger log, CancellationToken stop)
+    {
+        _volume = volume;
+        _context = context;
+        _volumes = volumes;
+        _log = log;
+        _stop = stop;
+        _thread = new Thread(Run)
+        {
+            IsBackground = true, Name = "cleanup-" + volume, Priority = ThreadPriority.Lowest,
+        };
+        _thread.Start();
+    }
+
+    internal void Wake() => _wake.Set();
+
+    /// <summary>The settings are new.</summary>
+    internal void Renew()
+    {
+        _isNew = true;
+        _wake.Set();
+    }
+
+    /// <summary>Waits for the end; in a hurry it is left behind.</summary>
+    internal void Wait(CancellationToken hurry)
+    {
+        while (!_thread.Join(s_stopLook) && !hurry.IsCancellationRequested)
+        {
+            // A slice ends soon, but for a disk that hangs.
+        }
+    }
+
+    public void Dispose() => _wake.Dispose();
 
     void Run()
     {
         LinuxProcess.LowerPriority();
         while (!_stop.IsCancellationRequested)
         {
-            if (_isNew) _known.Clear();
+            if (_isNew) _cleanup = null;
             _isNew = false;
-            foreach (VolumeSettings volume in _context.Settings.Volumes.Where(v => v.Cleanup && !v.ReadOnly))
-                RunVolume(volume);
+            if (_context.Settings.Volumes.Any(v => v.Name == _volume && v.Cleanup && !v.ReadOnly)) RunVolume();
             _wake.WaitOne(s_look);
         }
     }
 
-    void RunVolume(VolumeSettings volume)
+    void RunVolume()
     {
-        if (_volumes.Find(volume.Name) is not { } handle)
+        if (_volumes.Find(_volume) is not { } handle)
         {
-            _known.Remove(volume.Name);
+            _cleanup = null;
             return;
         }
-        if (!_known.TryGetValue(volume.Name, out CleanupOfVolume? cleanup) || cleanup.Handle != handle)
-            cleanup = _known[volume.Name] = new CleanupOfVolume(handle, _context, _log);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, handle.Gone);
+        if (_cleanup?.Handle != handle)
+            _cleanup = new CleanupOfVolume(handle, _context, _log, () => _volumes.PowerOf(_volume));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop, handle.Gone);
         double share = _context.Settings.History.Share;
         try
         {
-            bool more = true;
+            bool more = _cleanup.Look();
             while (more && !_isNew && !stop.IsCancellationRequested)
             {
                 long from = _context.Time.GetTimestamp();
                 using (IDisposable? use = handle.TryUse())
                 {
-                    more = use is not null && cleanup.Slice(s_slice, stop.Token);
+                    more = use is not null && _cleanup.Slice(s_slice, stop.Token);
                 }
                 // The rest of the time belongs to others.
                 TimeSpan pause = _context.Time.GetElapsedTime(from) * ((1 - share) / share);
@@ -109,8 +164,8 @@ sealed class CleanupPart : IDaemonPart, IDisposable
         catch (Exception e)
         {
             // One of the few places where every exception ends: tidying up must not take the mounts with it.
-            CleanupLog.Failed(_log, volume.Name, Cli.CommandLine.IsExpected(e) ? e.Message : e.ToString());
-            _context.Board.UpdateVolume(volume.Name, v => v with { LastCleanup = "failed: " + e.Message });
+            CleanupLog.Failed(_log, _volume, Cli.CommandLine.IsExpected(e) ? e.Message : e.ToString());
+            _context.Board.UpdateVolume(_volume, v => v with { LastCleanup = "failed: " + e.Message });
         }
     }
 }
@@ -127,12 +182,15 @@ sealed class CleanupOfVolume
     readonly long _floorBytes;
     Dictionary<int, HistoryPolicy> _policies = [];
     Reblock? _reblock;
-    long _reblockedAt, _busyBytes = -1;
+    readonly Func<DiskPower> _power;
+    long _reblockedAt, _busyAt, _busyBytes = -1;
     ulong _reblockedTid;
     string? _said;
 
-    internal CleanupOfVolume(VolumeHandle handle, DaemonContext context, ILogger log)
+    /// <param name="power">Whether the volume's disks sleep, asked of them now.</param>
+    internal CleanupOfVolume(VolumeHandle handle, DaemonContext context, ILogger log, Func<DiskPower> power)
     {
+        _power = power;
         Handle = handle;
         _context = context;
         _log = log;
@@ -148,6 +206,8 @@ sealed class CleanupOfVolume
         // A box that starts often does not tidy often.
         _reblockedAt = context.Time.GetTimestamp();
         _reblockedTid = handle.Fs.DurableTid;
+        // It has just been mounted.
+        _busyAt = context.Time.GetTimestamp();
     }
 
     internal VolumeHandle Handle { get; }
@@ -156,6 +216,34 @@ sealed class CleanupOfVolume
     {
         EveryVersion = keep.EveryVersion, Hourly = keep.Hourly, Daily = keep.Daily,
     };
+
+    /// <summary>
+    /// A look at what there is to do, once a minute; true if there is work, and it wakes no disk. Looks at memory, and
+    /// only if there is work at the disk's power mode.
+    /// </summary>
+    internal bool Look()
+    {
+        HammerFs fs = Handle.Fs;
+        long busy = fs.Volumes.BytesRead + fs.Volumes.BytesWritten;
+        bool isBusy = busy != _busyBytes;
+        if (isBusy) _busyAt = _context.Time.GetTimestamp();
+        _busyBytes = busy;
+        _keeper.IsQuiet = !isBusy;
+        bool isDue = _keeper.Plan().IsDue || _reblock is not null || IsReblockDue();
+        if (!isDue) Show();
+        return isDue && IsAwake();
+    }
+
+    bool IsAwake() => _power() switch
+    {
+        DiskPower.Awake => true,
+        DiskPower.Asleep => false,
+        // Nobody can say; what was in use lately spins.
+        _ => _context.Time.GetElapsedTime(_busyAt) <= s_spins,
+    };
+
+    /// <summary>Disks that spin down sooner after their last use would never come to sleep.</summary>
+    static readonly TimeSpan s_spins = TimeSpan.FromMinutes(3);
 
     /// <summary>Works for about this long; true if there is more to do now.</summary>
     internal bool Slice(TimeSpan time, CancellationToken stop)
@@ -240,14 +328,11 @@ sealed class CleanupOfVolume
     bool IsReblockDue()
     {
         HammerFs fs = Handle.Fs;
-        long busy = fs.Volumes.BytesRead + fs.Volumes.BytesWritten;
-        bool wasBusy = _busyBytes >= 0 && busy != _busyBytes;
-        _busyBytes = busy;
         if (fs.Health.IsCritical || fs.DurableTid == _reblockedTid) return false;
         bool isShort = ((IHistoryHost)fs).FreeBytes < _floorBytes && _keeper.Status.WantsReblock;
         TimeSpan period = _context.Settings.History.Reblock;
         bool isTime = period > TimeSpan.Zero && _context.Time.GetElapsedTime(_reblockedAt) >= period;
-        return isShort || (isTime && wasBusy);
+        return isShort || isTime;
     }
 
     // ------------------------------------------------------------------ status

@@ -89,6 +89,7 @@ sealed class DaemonService : IHostedService, IDisposable
     readonly Lock _reloading = new();
     readonly StatusReporter _reporter;
     readonly Watchdog _watchdog;
+    static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(1);
     PosixSignalRegistration? _hangUp;
     volatile string? _configProblem;
 
@@ -203,12 +204,14 @@ sealed class DaemonService : IHostedService, IDisposable
         _watchdog.Dispose();
         using var hurry = new CancellationTokenSource(limit * 2 / 3);
         Task end = Task.Delay(limit, CancellationToken.None);
+        // A part that a sick disk holds must leave time to the volumes, which close the healthy ones.
+        Task late = Task.Delay(limit * 2 / 3 + s_giveUp, CancellationToken.None);
         for (int i = _started.Count - 1; i >= 0; i--)
         {
             IDaemonPart part = _started[i];
             Task stopping = Task.Factory.StartNew(() => Guarded(part, () => part.Stop(hurry.Token)),
                 CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-            if (await Task.WhenAny(stopping, end) == stopping) await stopping;
+            if (await Task.WhenAny(stopping, part.StopsLong ? end : late) == stopping) await stopping;
             else DaemonLog.PartLeft(_log, part.GetType().Name);
         }
         DaemonLog.Stopped(_log);

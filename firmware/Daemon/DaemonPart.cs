@@ -24,6 +24,9 @@ interface IDaemonPart
     /// </summary>
     void Stop(CancellationToken hurry);
 
+    /// <summary>Its stop may take the whole bound; others are left behind soon after they were told to hurry.</summary>
+    bool StopsLong => false;
+
     /// <summary>The settings are new (<see cref="DaemonContext.Settings"/> already); what did not change goes on
     /// undisturbed.</summary>
     void Reload(Settings before, Settings now);

@@ -42,7 +42,7 @@ sealed class ServedVolume : IDisposable
     FuseMount? _mount;
     IDisposable? _services;
     MountPidFile? _running;
-    volatile bool _hasEnded;
+    volatile bool _hasEnded, _endedByHand;
 
     ServedVolume(ServedVolumeOptions options, HammerFs fs)
     {
@@ -65,6 +65,11 @@ sealed class ServedVolume : IDisposable
     internal string Directory => _mount!.Directory;
     /// <summary>The kernel has ended the mount: unmounted by hand, or its connection was cut.</summary>
     internal bool HasEnded => _hasEnded;
+    /// <summary>
+    /// It has ended because somebody took it out of the tree. A dead mount still stands there when its connection was
+    /// cut.
+    /// </summary>
+    internal bool EndedByHand => _endedByHand;
     /// <summary>PFSs of the configuration that could not be made; null if all are there.</summary>
     internal string? PfsProblem { get; private set; }
 
@@ -119,9 +124,22 @@ sealed class ServedVolume : IDisposable
         new Thread(() =>
         {
             _mount.Session.WaitForEnd();
+            _endedByHand = !LinuxMount.IsDeadMount(Settings.Mount);
             _hasEnded = true;
             _options.Changed();
         }) { IsBackground = true, Name = "mount-end-" + Settings.Name }.Start();
+    }
+
+    /// <summary>
+    /// What a reload may change of a mount that stays: flush interval, cache, PFSs. May wait for the disk.
+    /// </summary>
+    internal bool Configure(TimeSpan flush, long cacheBytes, IReadOnlyList<PfsSettings> pfs)
+    {
+        using IDisposable? use = Handle.TryUse();
+        if (use is null) return false;
+        _fs.Configure(flush, cacheBytes);
+        Provision(pfs);
+        return true;
     }
 
     /// <summary>Makes the master PFSs that are missing; what cannot be made is told, the rest goes on.</summary>

@@ -1,7 +1,9 @@
 using System;
+using System.Collections.Generic;
 using System.Threading;
 using NasCore;
 using NasCore.Fuse.Dispatch;
+using NasDevices.Disks;
 
 namespace NasFirmware.Daemon;
 
@@ -24,6 +26,28 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
     internal CancellationToken Gone => gone;
     /// <summary>Tells the kernel of changes that did not come through it; null until it is mounted.</summary>
     internal IFuseNotifier? Notifier { get; set; }
+
+    /// <summary>How long a disk of it has had requests and answered none, as of the last look at it.</summary>
+    internal TimeSpan Silence => new(Interlocked.Read(ref _silence));
+    long _silence;
+
+    readonly Dictionary<NasCore.Volumes.Volume, (long Number, long At)> _waits = [];
+
+    /// <summary>Looks at the disks' counters; for one thread. Never waits.</summary>
+    internal TimeSpan LookForSilence(TimeProvider time)
+    {
+        TimeSpan longest = TimeSpan.Zero;
+        foreach (NasCore.Volumes.Volume volume in fs.Volumes.All)
+        {
+            long number = volume.Device.WaitsSince, now = time.GetTimestamp();
+            if (number == 0 || !_waits.TryGetValue(volume, out var last) || last.Number != number)
+                _waits[volume] = last = (number, now);
+            TimeSpan silence = number == 0 ? TimeSpan.Zero : time.GetElapsedTime(last.At, now);
+            if (silence > longest) longest = silence;
+        }
+        Interlocked.Exchange(ref _silence, longest.Ticks);
+        return longest;
+    }
 
     /// <summary>Keeps the file system open until disposed of; null if it closes already.</summary>
     internal IDisposable? TryUse()
@@ -77,6 +101,12 @@ interface IVolumes
 {
     /// <summary>Null while it is not mounted.</summary>
     VolumeHandle? Find(string name);
+
+    /// <summary>
+    /// Whether the disks of a file system sleep, asked of them now without waking them; waits some seconds at most.
+    /// Asleep if one of them does, unknown if one of them does not tell.
+    /// </summary>
+    DiskPower PowerOf(string name) => DiskPower.Unknown;
 
     /// <summary>A file system appeared or went; the argument is its name. On any thread.</summary>
     event Action<string> Changed;

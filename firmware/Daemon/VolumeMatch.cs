@@ -28,7 +28,8 @@ sealed record VolumeMatch(FoundFileSystem? Found, string? Problem)
             : new VolumeMatch(null, $"{only.Missing} ({string.Join(", ", only.Devices)} is)");
     }
 
-    static bool IsMeant(VolumeSettings volume, FoundFileSystem found, IReadOnlyList<BlockDevice> devices)
+    /// <summary>True if a section of the configuration means this file system.</summary>
+    internal static bool IsMeant(VolumeSettings volume, FoundFileSystem found, IReadOnlyList<BlockDevice> devices)
     {
         if (volume.FsId is { } id && found.FsId != id) return false;
         if (volume.FsId is null && volume.Label is { } label && found.Label != label) return false;

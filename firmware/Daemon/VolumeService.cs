@@ -14,6 +14,8 @@ sealed record VolumeServiceOptions
 {
     internal Func<List<BlockDevice>> Devices { get; init; } = () => BlockDevices.List();
     internal IVolumeRecognizer Recognizer { get; init; } = new HammerRecognizer();
+    /// <summary>How disks are asked how they are.</summary>
+    internal DiskMonitorOptions Monitor { get; init; } = new();
     /// <summary>How often it looks at what gives no events: image files, mounts, the list of devices.</summary>
     internal TimeSpan Poll { get; init; } = TimeSpan.FromSeconds(3);
     /// <summary>The start waits for volumes that are being recovered at most this long.</summary>
@@ -30,9 +32,12 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
     /// <summary>A flusher may be this long at one group before it is taken for dead: disks retry for minutes.</summary>
     static readonly TimeSpan s_flusherMax = TimeSpan.FromMinutes(5);
 
+    static readonly TimeSpan s_stopLook = TimeSpan.FromMilliseconds(200), s_power = TimeSpan.FromSeconds(5);
+
     readonly DaemonContext _context;
     readonly VolumeServiceOptions _options;
     readonly VolumeCatalogue _catalogue;
+    readonly DiskMonitor _monitor;
     readonly List<VolumeSlot> _slots = [];
     readonly Dictionary<string, VolumeHandle> _handles = new(StringComparer.Ordinal);
     readonly Dictionary<string, DiskStatus> _disksShown = new(StringComparer.Ordinal);
@@ -45,7 +50,9 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
     IReadOnlyList<BlockDevice> _list = [];
     DiskWatch? _watch;
     Settings? _pending;
-    bool _forget, _reprovision;
+    /// <summary>Names of devices that were written by others; null: perhaps any.</summary>
+    HashSet<string>? _written = new(StringComparer.Ordinal);
+    readonly Dictionary<string, string[]> _disksOf = new(StringComparer.Ordinal);
     volatile bool _stopping;
 
     internal VolumeService(DaemonContext context, VolumeServiceOptions options)
@@ -53,7 +60,8 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         _context = context;
         _options = options;
         Log = context.Loggers.CreateLogger("volumes");
-        _catalogue = new VolumeCatalogue(options.Recognizer, SayOnce);
+        _catalogue = new VolumeCatalogue(options.Recognizer, SayOnce, context.Time, Wake);
+        _monitor = new DiskMonitor(options.Monitor with { Time = context.Time, Answered = Wake });
         _probe = new LoopProbe("volumes", context.Time);
         _thread = new Thread(Run) { IsBackground = true, Name = "volumes" };
         foreach (VolumeSettings volume in context.Settings.Volumes) _slots.Add(new VolumeSlot(volume, this));
@@ -99,12 +107,13 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         _firstPass.Wait(_options.FirstPass);
     }
 
-    void OnDisks(IReadOnlyList<BlockDevice> devices)
+    void OnDisks(IReadOnlyList<BlockDevice> devices, IReadOnlyCollection<string>? written)
     {
         lock (_lock)
         {
-            // The same list again: something was written to a disk by somebody else, perhaps a new file system.
-            _forget |= devices.SequenceEqual(_list);
+            // Somebody else wrote, perhaps a new file system: those disks are read again, and no other is woken.
+            if (written is null) _written = null;
+            else _written?.UnionWith(written);
             _list = devices;
         }
         _wake.Set();
@@ -115,11 +124,12 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         lock (_lock)
         {
             _pending = now;
-            _forget = true;
-            _reprovision = true;
+            _written = null;
         }
         _wake.Set();
     }
+
+    public bool StopsLong => true;
 
     public void Stop(CancellationToken hurry)
     {
@@ -129,8 +139,7 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         _watch?.Dispose();
         if (_thread.IsAlive) _thread.Join();
         // All at once: each may have to wait for its own users and disk.
-        foreach (VolumeSlot slot in _slots) slot.BeginStop();
-        foreach (VolumeSlot slot in _slots) slot.EndStop();
+        while (_slots.FindAll(s => !s.Stop()).Count > 0) _wake.WaitOne(s_stopLook);
         foreach (VolumeSlot slot in _slots) slot.Show(_context.Board);
         _context.RemoveProbe(_probe);
     }
@@ -167,26 +176,23 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
     /// <summary>One turn of the loop.</summary>
     internal void Turn()
     {
-        bool forget, reprovision;
+        HashSet<string>? written;
         Settings? pending;
         lock (_lock)
         {
             Devices = _list;
-            (forget, _forget) = (_forget, false);
-            (reprovision, _reprovision) = (_reprovision, false);
+            (written, _written) = (_written, new HashSet<string>(StringComparer.Ordinal));
             (pending, _pending) = (_pending, null);
         }
         if (pending is not null) Apply(pending);
-        if (forget) _catalogue.Forget();
-        // Nothing tells when an image file gets a file system: those that are missed are read again.
+        if (written is null) _catalogue.Forget();
+        foreach (BlockDevice device in Devices.Where(d => written?.Contains(d.Path[5..]) == true
+            || written?.Contains(d.Disk) == true)) _catalogue.Forget(device.Path);
         foreach (VolumeSlot slot in _slots.Where(s => s.Served is null && s.IsSettled))
         {
-            foreach (string image in slot.Settings.Images) _catalogue.Forget(image);
+            foreach (string image in slot.Settings.Images) _catalogue.Recheck(image);
         }
-        // A disk may take long to answer, also one that is none of ours: that is no hang of this loop.
-        _probe.Rest();
         List<FoundFileSystem> found = _catalogue.Look(Devices, _slots.SelectMany(s => s.Settings.Images));
-        _probe.Turn();
         foreach (VolumeSlot slot in _slots) slot.Turn(found);
         foreach (VolumeSlot gone in _slots.Where(s => s.IsGone).ToArray())
         {
@@ -195,10 +201,9 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
             if (!_slots.Exists(s => s.Settings.Name == gone.Settings.Name))
                 _context.Board.RemoveVolume(gone.Settings.Name);
         }
-        if (reprovision) Reprovision();
         foreach (VolumeSlot slot in _slots.Where(s => !s.IsLeaving)) slot.Show(_context.Board);
         ShowDisks();
-        if (_slots.TrueForAll(s => s.IsSettled)) _firstPass.Set();
+        if (_slots.TrueForAll(s => s.IsSettled) && _catalogue.IsSettled) _firstPass.Set();
     }
 
     void Apply(Settings now)
@@ -214,16 +219,8 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
             if (!_slots.Exists(s => s.Settings.Name == volume.Name && !s.IsLeaving))
                 _slots.Add(new VolumeSlot(volume, this));
         }
-    }
-
-    // PFSs that a reload brought, on mounts that stay.
-    void Reprovision()
-    {
-        foreach (VolumeSlot slot in _slots)
-        {
-            if (slot.Served is { } served && slot.State == VolumeState.Mounted && slot.IsSettled)
-                served.Provision(PfsOf(slot.Settings.Name));
-        }
+        // Shares of the cache, and PFSs, follow sections other than the volume's own.
+        foreach (VolumeSlot slot in _slots) slot.Configure();
     }
 
     PfsSettings[] PfsOf(string volume) => [.. _context.Settings.Pfs.Where(p => p.Volume == volume)];
@@ -232,9 +229,12 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
 
     public void Wake() => _wake.Set();
 
-    public ServedVolumeOptions Options(VolumeSettings settings, FoundFileSystem found) => new()
+    public bool HasImage(string path) => _catalogue.HasImage(path);
+
+    public ServedVolumeOptions Options(VolumeSettings settings, FoundFileSystem? found) => new()
     {
-        Settings = settings, Devices = found.Devices, FsId = found.FsId, Log = Log, Changed = Wake,
+        Settings = settings, Devices = found?.Devices ?? [], FsId = found?.FsId ?? Guid.Empty,
+        Log = Log, Changed = Wake,
         Pfs = settings.ReadOnly ? [] : PfsOf(settings.Name),
         CacheBytes = settings.Cache ?? Math.Max(CacheBytesMin,
             _context.Settings.Memory.Cache / Math.Max(1, _context.Settings.Volumes.Count)),
@@ -266,11 +266,16 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
     void ShowDisks()
     {
         var now = new Dictionary<string, DiskStatus>(StringComparer.Ordinal);
+        var disks = new Dictionary<string, BlockDevice>(StringComparer.Ordinal);
+        var disksOf = new Dictionary<string, string[]>(StringComparer.Ordinal);
         foreach (VolumeSlot slot in _slots.Where(s => s.Served is not null))
         {
-            foreach (BlockDevice device in Devices.Where(d => slot.Served!.Devices.Contains(d.Path)))
+            BlockDevice[] own = [.. Devices.Where(d => slot.Served!.Devices.Contains(d.Path))
+                .Select(d => Devices.FirstOrDefault(w => w.Path == "/dev/" + d.Disk) ?? d)];
+            disksOf[slot.Settings.Name] = [.. own.Select(d => d.Path).Distinct()];
+            foreach (BlockDevice disk in own)
             {
-                BlockDevice disk = Devices.FirstOrDefault(d => d.Path == "/dev/" + device.Disk) ?? device;
+                disks[disk.Path] = disk;
                 now[disk.Path] = new DiskStatus
                 {
                     Device = disk.Path, Serial = disk.Serial, Model = disk.Model, Bytes = disk.Bytes,
@@ -278,6 +283,13 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
                 };
             }
         }
+        lock (_lock)
+        {
+            _disksOf.Clear();
+            foreach ((string volume, string[] paths) in disksOf) _disksOf[volume] = paths;
+        }
+        _monitor.Turn(_context.Settings.Status.AskDisks ? disks.Values : []);
+        foreach (string path in disks.Keys) now[path] = Read(now[path], _monitor.Of(path));
         foreach (string gone in _disksShown.Keys.Except(now.Keys).ToArray())
         {
             _context.Board.RemoveDisk(gone);
@@ -291,7 +303,23 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         }
     }
 
-    /// <summary>The flushers of all mounts.</summary>
+    static DiskStatus Read(DiskStatus disk, DiskReading reading) => disk with
+    {
+        Celsius = reading.Celsius, IsAsleep = reading.Power == DiskPower.Asleep, Problem = reading.Trouble,
+        Health = reading.Trouble is null ? Severity.Good : Severity.Degraded,
+    };
+
+    public DiskPower PowerOf(string name)
+    {
+        string[] paths;
+        lock (_lock) paths = _disksOf.GetValueOrDefault(name) ?? [];
+        DiskPower[] powers = [.. paths.Select(p => _monitor.PowerNow(p, s_power))];
+        return powers.Contains(DiskPower.Asleep) ? DiskPower.Asleep
+            : powers.Length == 0 || powers.Contains(DiskPower.Unknown) ? DiskPower.Unknown : DiskPower.Awake;
+    }
+
+    /// <summary>The flushers of all mounts. One whose disk hangs is no hang of ours: a restart would not help it, and
+    /// would take the other volumes away.</summary>
     sealed class FlusherProbe(VolumeService service) : IProbe
     {
         public string Name => "flusher";
@@ -304,7 +332,8 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
             return Array.TrueForAll(handles, h =>
             {
                 using IDisposable? use = h.TryUse();
-                return use is null || h.Fs.IsReadOnly || h.Fs.Core.FlusherBusy <= longest;
+                return use is null || h.Fs.IsReadOnly || h.Fs.Core.FlusherBusy <= longest
+                    || h.Silence >= VolumeSlot.SilenceMax;
             });
         }
     }

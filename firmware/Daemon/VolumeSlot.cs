@@ -28,7 +28,10 @@ namespace NasFirmware.Daemon;
  * is until the disk comes anew or the owner says reload: there, opening again could do harm. A mount that was ended by
  * hand stays ended until one of these two.
  *
- * All of it is turned by the one loop of VolumeService; only jobs run beside it.
+ * A reload takes no mount away unless its section has left, or means another file system. Flush interval, cache and
+ * PFSs follow at once; what only another mount can change is told, and waits for it.
+ *
+ * All of it is turned by the one loop of VolumeService; whatever may wait for a disk is a job beside it.
  */
 
 /// <summary>What a slot needs of the service it belongs to.</summary>
@@ -36,7 +39,11 @@ interface IVolumeOwner
 {
     TimeProvider Time { get; }
     IReadOnlyList<BlockDevice> Devices { get; }
-    ServedVolumeOptions Options(VolumeSettings settings, FoundFileSystem found);
+    /// <param name="settings">The volume.</param>
+    /// <param name="found">Null: for a mount that stays.</param>
+    ServedVolumeOptions Options(VolumeSettings settings, FoundFileSystem? found);
+    /// <summary>An image file is there, as far as its disk tells; never waits.</summary>
+    bool HasImage(string path);
     /// <summary>The volume of another slot that has this file system mounted; null if none.</summary>
     string? MountedAs(Guid fsId, VolumeSlot except);
     void Wake();
@@ -54,14 +61,14 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         s_probePause = TimeSpan.FromSeconds(2);
 
     ServedVolume? _served;
-    VolumeJob<ServedVolume>? _opening;
-    VolumeJob<string?>? _closing;
-    VolumeJob<bool>? _probing;
+    DiskJob<ServedVolume>? _opening;
+    DiskJob<string?>? _closing;
+    DiskJob<bool>? _probing, _configuring;
     BlockDevice[] _media = [];
     string? _openingMedia, _triedMedia, _heldMedia, _lastSeen;
     long _triedAt, _latchedAt, _latchRetriedAt;
     TimeSpan _pause;
-    bool _restart;
+    bool _restart, _toConfigure;
     VolumeStatus? _shown;
 
     internal VolumeSettings Settings { get; private set; } = settings;
@@ -79,12 +86,38 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
     /// <summary>New settings of the same volume.</summary>
     internal void Change(VolumeSettings now)
     {
-        // What the clean-up does is no reason to take the mount away.
-        _restart |= _served is not null && now with { Cleanup = Settings.Cleanup } != Settings;
         Settings = now;
         _lastSeen = null;
         Forgive();
+        Configure();
+        if (_served is { } served && WaitsForMount(served) is { } waits)
+            VolumeLog.Trouble(owner.Log, Settings.Name, waits);
     }
+
+    /// <summary>What can be changed of a mount that stays is to be brought up to date.</summary>
+    internal void Configure() => _toConfigure = true;
+
+    /// <summary>
+    /// What the settings say that only another mount can do: files may be open, so that is left to the owner. Null if
+    /// nothing.
+    /// </summary>
+    string? WaitsForMount(ServedVolume served)
+    {
+        VolumeSettings old = served.Settings;
+        var keys = new List<string>();
+        if (old.Mount != Settings.Mount) keys.Add("mount");
+        if (old.ReadOnly != Settings.ReadOnly) keys.Add("read-only");
+        if (old.History != Settings.History) keys.Add("history");
+        if (old.Options != Settings.Options) keys.Add("options");
+        return keys.Count == 0 ? null : $"what was changed of {string.Join(", ", keys)} is in force after the next "
+            + "mount: when no file is open, systemctl restart nashammer";
+    }
+
+    bool IsMeant(ServedVolume served) => VolumeMatch.IsMeant(Settings,
+        new FoundFileSystem(served.FsId, served.Fs.Volumes.Label, served.Devices.Length)
+        {
+            Paths = served.Devices.Index().ToDictionary(d => d.Index, d => d.Item), Media = "",
+        }, owner.Devices);
 
     /// <summary>The owner wants another try now.</summary>
     internal void Forgive()
@@ -133,7 +166,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         FsId = fs.FsId;
         _media = [.. owner.Devices.Where(d => fs.Devices.Contains(d.Path))];
         ServedVolumeOptions options = owner.Options(Settings, fs);
-        _opening = new VolumeJob<ServedVolume>("mount-" + Settings.Name, () =>
+        _opening = new DiskJob<ServedVolume>("mount-" + Settings.Name, () =>
         {
             // What is cached of a dead disk may look alive.
             string? dead = options.Devices.FirstOrDefault(d => !LinuxFile.Answers(d));
@@ -176,7 +209,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
     void Watch(IReadOnlyList<FoundFileSystem> found)
     {
         ServedVolume served = _served!;
-        if (IsLeaving || _restart)
+        if (IsLeaving || _restart || (served.Settings != Settings && !IsMeant(served)))
         {
             Close(VolumeState.Missing, null, diskGone: false);
             return;
@@ -187,14 +220,37 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         else
         {
             State = VolumeState.Mounted;
-            Problem = served.PfsProblem ?? found.FirstOrDefault(f => f.FsId == served.FsId)?.Problem;
+            TimeSpan silence = served.Handle.LookForSilence(owner.Time);
+            Problem = silence >= SilenceMax
+                ? $"its disk has not answered for {StatusWords.Seconds(silence.TotalSeconds)}"
+                : served.PfsProblem ?? WaitsForMount(served)
+                    ?? found.FirstOrDefault(f => f.FsId == served.FsId)?.Problem;
+            WatchConfigure(served);
         }
+    }
+
+    /// <summary>A disk that has had requests for so long and answered none hangs: retries of the kernel take less.
+    /// </summary>
+    internal static readonly TimeSpan SilenceMax = TimeSpan.FromSeconds(30);
+
+    void WatchConfigure(ServedVolume served)
+    {
+        if (_configuring is { IsDone: true } done)
+        {
+            _configuring = null;
+            if (done.Failure is { } failure) VolumeLog.Trouble(owner.Log, Settings.Name, failure.Message);
+        }
+        if (!_toConfigure || _configuring is not null) return;
+        _toConfigure = false;
+        ServedVolumeOptions options = owner.Options(Settings, null);
+        _configuring = new DiskJob<bool>("settings-" + Settings.Name, () => served.Configure(options.Settings.Flush,
+            options.CacheBytes, options.Pfs), owner.Wake);
     }
 
     // What is told of a medium may change (a serial number comes with udev); path and sequence say which it is.
     bool HasMedia(ServedVolume served) => served.Devices.All(path =>
         Array.Find(_media, m => m.Path == path) is { } medium
-            ? owner.Devices.Any(d => d.Path == path && d.Sequence == medium.Sequence) : File.Exists(path));
+            ? owner.Devices.Any(d => d.Path == path && d.Sequence == medium.Sequence) : owner.HasImage(path));
 
     void Vanish(ServedVolume served)
     {
@@ -206,9 +262,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
 
     void Ended(ServedVolume served)
     {
-        // A dead mount still stands in the tree when its connection was cut; it is replaced. One that left the tree was
-        // taken out by somebody.
-        bool byHand = !LinuxMount.IsDeadMount(Settings.Mount);
+        bool byHand = served.EndedByHand;
         if (byHand)
         {
             VolumeLog.UnmountedByHand(owner.Log, Settings.Name);
@@ -242,7 +296,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         }
         else if (since >= s_probePause && since < s_latchPause && _probing is null)
         {
-            _probing = new VolumeJob<bool>("probe-" + Settings.Name, () => Array.TrueForAll(served.Devices,
+            _probing = new DiskJob<bool>("probe-" + Settings.Name, () => Array.TrueForAll(served.Devices,
                 LinuxFile.Answers), owner.Wake);
         }
     }
@@ -267,7 +321,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         _probing = null;
         // After this it is tried again as if it were new; what is held is held by its own mark.
         _triedMedia = null;
-        _closing = new VolumeJob<string?>("umount-" + Settings.Name, () => served.Close(diskGone, owner.Hurry),
+        _closing = new DiskJob<string?>("umount-" + Settings.Name, () => served.Close(diskGone, owner.Hurry),
             owner.Wake);
         owner.Went(this);
     }
@@ -286,19 +340,18 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         else VolumeLog.Closed(owner.Log, Settings.Name);
     }
 
-    /// <summary>At the end of the daemon: waits for what is under way, then closes.</summary>
-    internal void BeginStop()
+    /// <summary>
+    /// At the end of the daemon, called again and again: closes what is mounted, and what is just being mounted when
+    /// that is done. True when nothing is left to wait for.
+    /// </summary>
+    internal bool Stop()
     {
         IsLeaving = true;
-        _opening?.Wait();
         TakeOpened();
-        if (_served is not null && _closing is null) Close(VolumeState.Missing, null, diskGone: false);
-    }
-
-    internal void EndStop()
-    {
-        _closing?.Wait();
+        if (_opening is null && _served is not null && _closing is null)
+            Close(VolumeState.Missing, null, diskGone: false);
         TakeClosed();
+        return IsSettled;
     }
 
     // ------------------------------------------------------------------ the board

@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Threading;
 using NasCore.BTree;
 using NasCore.Io;
 using NasCore.Maintenance;

@@ -3,8 +3,6 @@ using System.Collections.Generic;
 using System.Threading;
 using NasCore.BTree;
 using NasCore.Maintenance;
-using NasCore.Objects;
-using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
 

@@ -51,7 +51,7 @@ public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, ID
         _options = options;
         _started = options.Time.GetTimestamp();
         _pool = new BufferMemoryPool();
-        _cache = new BufferCache(volumes, _pool, (int)Math.Max(512, options.CacheBytes / HammerConst.BufferBytes));
+        _cache = new BufferCache(volumes, _pool, CacheBuffers(options.CacheBytes));
         _nodes = new NodeStore(_cache, volumes.Version);
         _records = new RecordReader(volumes, _cache);
         _root = () => new HammerOff(_volumes.Root.Header.BTreeRoot);
@@ -59,6 +59,26 @@ public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, ID
         _files = new FileReader(volumes, _records);
         _fifoGeometry = FifoGeometry.Load(volumes);
         _epochs = new Blockmap.ReaderEpochs(() => OpenGroup);
+    }
+
+    static int CacheBuffers(long bytes) => (int)Math.Clamp(bytes / HammerConst.BufferBytes, 512, int.MaxValue);
+
+    /// <summary>
+    /// Another flush interval and another size of the cache, while it is mounted. Waits for the file system lock, and
+    /// so perhaps for the disk.
+    /// </summary>
+    public void Configure(TimeSpan flushInterval, long cacheBytes)
+    {
+        _core?.Pace.Configure(flushInterval);
+        _lock.EnterWriteLock();
+        try
+        {
+            _cache.Resize(CacheBuffers(cacheBytes));
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
+        }
     }
 
     /// <summary>

@@ -18,9 +18,8 @@ public sealed class FlushPace
     const long TrifleBytes = 1 << 20;
     static readonly TimeSpan s_least = TimeSpan.FromSeconds(1);
 
-    readonly TimeSpan _configured;
-    readonly TimeSpan _shortest;
     readonly Action _changed;
+    long _configuredTicks;
     long _interval;
     int _listeners;
     long _fresh, _stored;
@@ -29,10 +28,19 @@ public sealed class FlushPace
     /// <param name="changed">The interval may have become shorter.</param>
     public FlushPace(TimeSpan configured, Action changed)
     {
-        _configured = configured;
-        _shortest = configured < s_least ? configured : s_least;
+        _configuredTicks = configured.Ticks;
         _interval = configured.Ticks;
         _changed = changed;
+    }
+
+    TimeSpan Configured => new(Interlocked.Read(ref _configuredTicks));
+    TimeSpan Shortest => Configured < s_least ? Configured : s_least;
+
+    /// <summary>Another interval from now on; any thread.</summary>
+    public void Configure(TimeSpan configured)
+    {
+        Interlocked.Exchange(ref _configuredTicks, configured.Ticks);
+        Set(Volatile.Read(ref _listeners) > 0 ? Shortest : configured);
     }
 
     /// <summary>The interval now; any thread.</summary>
@@ -44,7 +52,7 @@ public sealed class FlushPace
     /// <summary>A peer listens until this is disposed. Any thread.</summary>
     public IDisposable Listen()
     {
-        if (Interlocked.Increment(ref _listeners) == 1) Set(_shortest);
+        if (Interlocked.Increment(ref _listeners) == 1) Set(Shortest);
         return new Listener(this);
     }
 
@@ -55,7 +63,7 @@ public sealed class FlushPace
         public void Dispose()
         {
             if (Interlocked.Exchange(ref _ended, 1) != 0) return;
-            if (Interlocked.Decrement(ref pace._listeners) == 0) pace.Set(pace._configured);
+            if (Interlocked.Decrement(ref pace._listeners) == 0) pace.Set(pace.Configured);
         }
     }
 
@@ -78,10 +86,10 @@ public sealed class FlushPace
         _fresh = _stored = 0;
         RewrittenBytes += again;
         if (Volatile.Read(ref _listeners) == 0) return;
-        TimeSpan now = Interval;
+        TimeSpan now = Interval, longest = Configured, shortest = Shortest;
         if (again > fresh && again > TrifleBytes)
-            Set(now * 2 < _configured ? now * 2 : _configured);
-        else if (now > _shortest && (again <= TrifleBytes || again * 4 < fresh))
-            Set(now / 2 > _shortest ? now / 2 : _shortest);
+            Set(now * 2 < longest ? now * 2 : longest);
+        else if (now > shortest && (again <= TrifleBytes || again * 4 < fresh))
+            Set(now / 2 > shortest ? now / 2 : shortest);
     }
 }

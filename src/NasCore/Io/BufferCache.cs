@@ -40,7 +40,25 @@ public sealed class BufferCache : IDisposable
         Capacity = capacity;
     }
 
-    public int Capacity { get; }
+    public int Capacity { get; private set; }
+
+    /// <summary>
+    /// Another number of buffers to keep; under the exclusive file system lock. Where it is smaller, clean buffers go
+    /// at once, others as soon as they are clean and another one is wanted.
+    /// </summary>
+    internal void Resize(int capacity)
+    {
+        using (_lock.Hold())
+        {
+            Capacity = capacity;
+            for (int i = _ring.Count - 1; i >= 0 && _ring.Count > capacity; i--)
+            {
+                if (IsEvictable(_ring[i])) EvictLocked(i);
+            }
+            _hand = 0;
+        }
+    }
+
     public BufferMemoryPool Pool => _pool;
     /// <summary>Buffers in memory now.</summary>
     public int Count => _map.Count;

@@ -1,5 +1,6 @@
 using System;
 using System.IO;
+using System.Threading;
 using NasCore.Primitives;
 using NasLinux;
 
@@ -29,6 +30,29 @@ public sealed class FileBlockDevice : IBlockDevice
     /// <summary>Alignment of direct transfers: offsets, lengths, memory.</summary>
     public const int DirectAlignBytes = 4096;
 
+    int _waiting;
+    long _answered;
+
+    public long WaitsSince => Volatile.Read(ref _waiting) > 0 ? Volatile.Read(ref _answered) + 1 : 0;
+
+    /// <summary>A request to the medium, as long as it lasts.</summary>
+    readonly ref struct Request
+    {
+        readonly FileBlockDevice _device;
+
+        internal Request(FileBlockDevice device)
+        {
+            _device = device;
+            Interlocked.Increment(ref device._waiting);
+        }
+
+        public void Dispose()
+        {
+            Interlocked.Increment(ref _device._answered);
+            Interlocked.Decrement(ref _device._waiting);
+        }
+    }
+
     public bool HasDirectWrite => _direct is not null;
 
     public void WriteDirect(long offset, ReadOnlySpan<byte> source)
@@ -39,6 +63,7 @@ public sealed class FileBlockDevice : IBlockDevice
             return;
         }
         CheckRange(offset, source.Length);
+        using var request = new Request(this);
         _direct.WriteAt(offset, source);
     }
 
@@ -67,6 +92,7 @@ public sealed class FileBlockDevice : IBlockDevice
     public void Read(long offset, Span<byte> destination)
     {
         CheckRange(offset, destination.Length);
+        using var request = new Request(this);
         _file.ReadAt(offset, destination);
     }
 
@@ -74,12 +100,15 @@ public sealed class FileBlockDevice : IBlockDevice
     {
         if (IsReadOnly) throw new IOException($"{Name}: write to a device opened read-only");
         CheckRange(offset, source.Length);
+        using var request = new Request(this);
         _file.WriteAt(offset, source);
     }
 
     public void Flush()
     {
-        if (!IsReadOnly) _file.DataSync();
+        if (IsReadOnly) return;
+        using var request = new Request(this);
+        _file.DataSync();
     }
 
     public void Discard(long offset, long length)

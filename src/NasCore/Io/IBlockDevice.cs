@@ -26,6 +26,11 @@ public interface IBlockDevice : IDisposable
     /// <summary>Hint that earlier writes of the range may start towards the medium now; allowed to do
     /// nothing.</summary>
     void StartWriteback(long offset, long length);
+    /// <summary>
+    /// 0 while nothing waits for the device, else a number that is another one after each answer: the same again means
+    /// that it was silent meanwhile. Never waits.
+    /// </summary>
+    long WaitsSince => 0;
     /// <summary>True if <see cref="WriteDirect"/> goes past the kernel's cache, and is worth a thread of its
     /// own.</summary>
     bool HasDirectWrite => false;

@@ -97,6 +97,11 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
 
     // ------------------------------------------------------------------ plan
 
+    /// <summary>
+    /// The file system has come to rest: the moment is marked earlier, so that it need not be when its disk sleeps.
+    /// </summary>
+    public bool IsQuiet { get; set; }
+
     /// <summary>What is due now. Looks at memory only, never at a disk.</summary>
     public HistoryPlan Plan()
     {
@@ -104,7 +109,8 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         if (host.IsReadOnly || host.Health.IsCritical) return new HistoryPlan(false, false, false, 0, "not writable");
         bool underWay = _left is not null;
         if (!underWay && host.DurableTid == _seen) return new HistoryPlan(false, false, false, _level, "nothing new");
-        bool marks = _markedAt == 0 || host.Time.GetElapsedTime(_markedAt) >= TimeMarks.Interval;
+        bool marks = _markedAt == 0 || host.Time.GetElapsedTime(_markedAt)
+            >= (IsQuiet ? TimeMarks.Interval / 3 : TimeMarks.Interval);
         bool isShort = host.FreeBytes < options.FreeFloorBytes;
         bool clock = IsClockCertain(isShort);
         bool thins = underWay || (clock && PlanThins(isShort));

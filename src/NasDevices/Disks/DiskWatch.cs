@@ -22,24 +22,27 @@ public sealed class DiskWatch : IDisposable
     const int SettleLooks = 5;
 
     readonly Func<List<BlockDevice>> _list;
-    readonly Action<IReadOnlyList<BlockDevice>> _changed;
+    readonly Action<IReadOnlyList<BlockDevice>, IReadOnlyCollection<string>?> _changed;
     readonly Action<string> _log;
     readonly TimeSpan _poll;
     readonly ManualResetEventSlim _stop = new(), _wake = new();
     readonly Thread _thread;
     UeventSocket? _events;
+    readonly Lock _gate = new();
     List<BlockDevice> _last = [];
-    bool _contentChanged;
+    /// <summary>Names of devices whose content was written by somebody else; null: perhaps any.</summary>
+    HashSet<string>? _written = new(StringComparer.Ordinal);
 
     /// <param name="list">Usually <see cref="BlockDevices.List"/>.</param>
     /// <param name="changed">
     /// Called on the watch's thread: at the start, whenever the list changed, and when a medium's content was written
-    /// by somebody else (a change event). Must not throw.
+    /// by somebody else (a change event), with the kernel's names of those devices; null if it may be any. Must not
+    /// throw.
     /// </param>
     /// <param name="poll">How often the list is read without an event.</param>
     /// <param name="log">Sentences for the log.</param>
-    public DiskWatch(Func<List<BlockDevice>> list, Action<IReadOnlyList<BlockDevice>> changed, TimeSpan poll,
-        Action<string> log)
+    public DiskWatch(Func<List<BlockDevice>> list,
+        Action<IReadOnlyList<BlockDevice>, IReadOnlyCollection<string>?> changed, TimeSpan poll, Action<string> log)
     {
         _list = list;
         _changed = changed;
@@ -61,8 +64,27 @@ public sealed class DiskWatch : IDisposable
     /// <summary>Looks at once, and calls back whether the list changed or not.</summary>
     public void Nudge()
     {
-        Volatile.Write(ref _contentChanged, true);
+        NoteWritten(null);
         _wake.Set();
+    }
+
+    void NoteWritten(string? name)
+    {
+        lock (_gate)
+        {
+            if (name is null) _written = null;
+            else _written?.Add(name);
+        }
+    }
+
+    HashSet<string>? TakeWritten()
+    {
+        lock (_gate)
+        {
+            HashSet<string>? written = _written;
+            _written = new HashSet<string>(StringComparer.Ordinal);
+            return written;
+        }
     }
 
     void Run()
@@ -90,10 +112,10 @@ public sealed class DiskWatch : IDisposable
             _log($"the list of disks cannot be read: {e.Message}");
             return;
         }
-        bool content = Interlocked.Exchange(ref _contentChanged, false);
-        if (!always && !content && now.SequenceEqual(_last)) return;
+        HashSet<string>? written = TakeWritten();
+        if (!always && written is { Count: 0 } && now.SequenceEqual(_last)) return;
         _last = now;
-        _changed(now);
+        _changed(now, written);
     }
 
     // True if something happened that is worth a look.
@@ -125,7 +147,7 @@ public sealed class DiskWatch : IDisposable
         {
             if (!_events!.TryRead(milliseconds, out Uevent uevent)) return false;
             if (uevent.Action != "lost" && uevent.Subsystem != "block") return false;
-            if (uevent.Action is "change" or "lost") Volatile.Write(ref _contentChanged, true);
+            if (uevent.Action is "change" or "lost") NoteWritten(uevent.Action == "lost" ? null : uevent.Device);
             return true;
         }
         catch (IOException e)

@@ -202,6 +202,22 @@ public sealed class LagTests
     }
 
     [Fact]
+    public void Interval_can_be_changed_whether_somebody_listens_or_not()
+    {
+        int changes = 0;
+        var pace = new FlushPace(TimeSpan.FromSeconds(5), () => changes++);
+        pace.Configure(TimeSpan.FromSeconds(20));
+        Assert.Equal((20.0, 1), (pace.Interval.TotalSeconds, changes));
+        IDisposable peer = pace.Listen();
+        pace.Configure(TimeSpan.FromSeconds(60));
+        Assert.Equal(1, pace.Interval.TotalSeconds);
+        pace.Configure(TimeSpan.FromMilliseconds(300));
+        Assert.Equal(0.3, pace.Interval.TotalSeconds);
+        peer.Dispose();
+        Assert.Equal(0.3, pace.Interval.TotalSeconds);
+    }
+
+    [Fact]
     public void Interval_lengthens_where_tails_are_written_again_and_comes_back()
     {
         var pace = new FlushPace(TimeSpan.FromSeconds(30), () => { });

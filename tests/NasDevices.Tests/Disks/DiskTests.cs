@@ -7,6 +7,7 @@ using System.Text;
 using System.Threading;
 using NasDevices.Disks;
 using NasLinux;
+using NasTesting;
 using Xunit;
 
 namespace NasDevices.Tests.Disks;
@@ -129,6 +130,88 @@ public sealed class DiskTests : IDisposable
     }
 
     [Fact]
+    public void Disk_whose_first_reading_failed_is_read_again_later_and_later_until_it_answers()
+    {
+        var recognizer = new Recognizer();
+        var clock = new ManualClock();
+        var catalogue = new VolumeCatalogue(recognizer, _ => { }, clock);
+        var readAt = new List<int>();
+        for (int second = 0; second < 3600; second++)
+        {
+            int before = recognizer.Reads;
+            Assert.Empty(catalogue.Look([Device("sda")], []));
+            if (recognizer.Reads > before) readAt.Add(second);
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+        Assert.Equal([0, 3, 9, 21, 45, 93, 189, 381, 765, 1365, 1965, 2565, 3165], readAt);
+        recognizer.Headers["/dev/sda"] = new VolumeHeader(s_fs, "one", 0, 1);
+        clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.True(Assert.Single(catalogue.Look([Device("sda")], [])).IsComplete);
+        int reads = recognizer.Reads;
+        clock.Advance(TimeSpan.FromDays(1));
+        catalogue.Look([Device("sda")], []);
+        Assert.Equal(reads, recognizer.Reads);
+    }
+
+    sealed class HangingRecognizer : IVolumeRecognizer
+    {
+        public ManualResetEventSlim Answers { get; } = new();
+        public int Reads;
+
+        public VolumeHeader? Recognize(string path)
+        {
+            Interlocked.Increment(ref Reads);
+            if (path == "/dev/sick") Answers.Wait();
+            return new VolumeHeader(path == "/dev/sick" ? Guid.Empty : s_fs, "one", 0, 1);
+        }
+    }
+
+    [Fact]
+    public void Disk_that_hangs_keeps_no_other_from_being_found_and_is_read_once()
+    {
+        var recognizer = new HangingRecognizer();
+        using var answered = new SemaphoreSlim(0);
+        var catalogue = new VolumeCatalogue(recognizer, Assert.Fail, TimeProvider.System, () => answered.Release());
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal("/dev/well", Assert.Single(catalogue.Look([Device("sick"), Device("well")], [])).Devices[0]);
+            Assert.False(catalogue.IsSettled);
+            catalogue.Forget("/dev/sick");
+        }
+        Assert.Equal(2, recognizer.Reads);
+        recognizer.Answers.Set();
+        for (int i = 0; i < 2; i++)
+            Assert.True(answered.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Equal(2, catalogue.Look([Device("sick"), Device("well")], []).Count);
+        Assert.True(catalogue.IsSettled);
+    }
+
+    [Fact]
+    public void Image_file_without_a_file_system_is_read_again_only_when_it_was_written()
+    {
+        string image = Path.Combine(_folder, "disk.img");
+        var clock = new ManualClock(DateTimeOffset.UtcNow);
+        var recognizer = new Recognizer();
+        recognizer.Headers[image] = null;
+        File.WriteAllBytes(image, new byte[100]);
+        File.SetLastWriteTimeUtc(image, clock.GetUtcNow().UtcDateTime.AddDays(-1));
+        var catalogue = new VolumeCatalogue(recognizer, Assert.Fail, clock);
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.Empty(catalogue.Look([], [image]));
+            catalogue.Recheck(image);
+        }
+        Assert.Equal(1, recognizer.Reads);
+        Assert.True(catalogue.HasImage(image));
+        recognizer.Headers[image] = new VolumeHeader(s_fs, "one", 0, 1);
+        File.SetLastWriteTimeUtc(image, clock.GetUtcNow().UtcDateTime.AddHours(-1));
+        Assert.Single(catalogue.Look([], [image]));
+        File.Delete(image);
+        Assert.Empty(catalogue.Look([], [image]));
+        Assert.False(catalogue.HasImage(image));
+    }
+
+    [Fact]
     public void An_image_file_under_a_loop_device_is_one_medium()
     {
         string image = Path.Combine(_folder, "disk.img");
@@ -149,7 +232,7 @@ public sealed class DiskTests : IDisposable
         var list = new List<BlockDevice> { Device("sda") };
         var calls = new List<int>();
         using var called = new SemaphoreSlim(0);
-        using var watch = new DiskWatch(() => [.. Volatile.Read(ref list)], devices =>
+        using var watch = new DiskWatch(() => [.. Volatile.Read(ref list)], (devices, _) =>
         {
             lock (calls) calls.Add(devices.Count);
             called.Release();
@@ -172,7 +255,7 @@ public sealed class DiskTests : IDisposable
         using (FileStream file = File.Create(image)) file.SetLength(1 << 20);
         using var changed = new AutoResetEvent(false);
         bool there = false;
-        using var watch = new DiskWatch(() => BlockDevices.List(), devices =>
+        using var watch = new DiskWatch(() => BlockDevices.List(), (devices, _) =>
         {
             Volatile.Write(ref there, devices.Any(d => d.BackingFile == image));
             changed.Set();

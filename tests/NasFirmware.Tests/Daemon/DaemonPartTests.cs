@@ -13,6 +13,7 @@ using NasCore.Io;
 using NasCore.Primitives;
 using NasCore.Volumes;
 using NasDevices.Disks;
+using NasDevices.Simulation;
 using NasFirmware.Config;
 using NasFirmware.Daemon;
 using NasFirmware.Status;
@@ -209,7 +210,8 @@ public sealed class DaemonPartTests : IDisposable
         context.Board.Put(new VolumeStatus { Name = "v", State = VolumeState.Mounted });
         Assert.Equal(Errno.None, PfsNames.Ensure(fs, "short", slave: false, Guid.NewGuid(), out int pfs));
         using var gone = new CancellationTokenSource();
-        var cleanup = new CleanupOfVolume(new VolumeHandle("v", fs, gone.Token), context, NullLogger.Instance);
+        var cleanup = new CleanupOfVolume(new VolumeHandle("v", fs, gone.Token), context,
+            NullLogger.Instance, () => DiskPower.Unknown);
         Vnode root = fs.Root, other = new(pfs, Tid.Max, HammerConst.RootObjId);
         var states = new List<ulong>();
         for (int quarter = 0; quarter < 2 * 96; quarter++)
@@ -236,6 +238,204 @@ public sealed class DaemonPartTests : IDisposable
 
         bool HasThen(Vnode folder, int quarter) => !fs.Lookup(folder with { AsOf = states[quarter] },
             Encoding.ASCII.GetBytes($"f{quarter}"), out _, out FileAttr attr).IsError && attr.Type == ObjType.RegFile;
+    }
+
+    [Fact]
+    public void Clean_up_wakes_no_disk_and_goes_by_use_where_nobody_can_say_whether_it_sleeps()
+    {
+        var clock = new ManualClock(new DateTimeOffset(2027, 3, 1, 0, 0, 0, TimeSpan.Zero));
+        using HammerFs fs = NewFs(clock);
+        DaemonContext context = Context("[volumes.v]\nlabel = \"v\"\nmount = \"/v\"\n", clock);
+        using var gone = new CancellationTokenSource();
+        DiskPower power = DiskPower.Asleep;
+        int asked = 0;
+        var cleanup = new CleanupOfVolume(new VolumeHandle("v", fs, gone.Token), context, NullLogger.Instance, () =>
+        {
+            asked++;
+            return power;
+        });
+        clock.Advance(TimeSpan.FromMinutes(1));
+        Change(1);
+        Assert.Empty(fs.Marks(0));
+        Assert.False(cleanup.Look());
+        power = DiskPower.Awake;
+        Assert.True(cleanup.Look());
+        Work();
+        Assert.Single(fs.Marks(0));
+
+        // At rest: the moment is marked while the disk still spins, and then there is nothing to ask for.
+        Change(2);
+        clock.Advance(TimeSpan.FromMinutes(4));
+        Assert.False(cleanup.Look());
+        clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.True(cleanup.Look());
+        Work();
+        Assert.Equal(2, fs.Marks(0).Count);
+        asked = 0;
+        for (int i = 0; i < 1400; i++)
+        {
+            clock.Advance(TimeSpan.FromMinutes(1));
+            Assert.False(cleanup.Look());
+        }
+        Assert.Equal(0, asked);
+        // A day is over: space could be tidied, on a disk that spins.
+        clock.Advance(TimeSpan.FromMinutes(60));
+        Assert.True(cleanup.Look());
+        power = DiskPower.Asleep;
+        Assert.False(cleanup.Look());
+        power = DiskPower.Awake;
+        Work();
+        Assert.False(cleanup.Look());
+
+        // Nobody can say: it was in use within some minutes, or it is left alone.
+        power = DiskPower.Unknown;
+        Change(3);
+        Assert.True(cleanup.Look());
+        clock.Advance(TimeSpan.FromMinutes(4));
+        Assert.False(cleanup.Look());
+        Change(4);
+        Assert.True(cleanup.Look());
+
+        void Change(int n)
+        {
+            Assert.Equal(Errno.None, fs.Create(fs.Root, Encoding.ASCII.GetBytes($"f{n}"), ObjType.RegFile, 0x1A4, 0, 0,
+                new Caller(0, 0, 1), out _, out _));
+            Assert.Equal(Errno.None, fs.SyncTid(out _));
+        }
+
+        void Work()
+        {
+            for (int i = 0; cleanup.Slice(TimeSpan.FromSeconds(1), CancellationToken.None); i++) Assert.True(i < 1000);
+        }
+    }
+
+    [Fact]
+    public void Volume_is_mounted_while_another_disk_hangs_and_its_own_disk_tells_how_it_is()
+    {
+        string image = _box.Newfs("well");
+        string sys = Path.Combine(_box.Scratch, "sys");
+        Directory.CreateDirectory(Path.Combine(sys, "class/block/sda/device"));
+        File.WriteAllText(Path.Combine(sys, "class/block/sda/stat"), "1 2 3\n");
+        DaemonContext context = Context(_box.Disk("well") + _box.Disk("sick"), TimeProvider.System);
+        var ata = new SimulatedAtaDisk();
+        using var recognizer = new HangingRecognizer(_box.Image("sick"));
+        var volumes = new VolumeService(context, new VolumeServiceOptions
+        {
+            Devices = () => [new BlockDevice(_box.Image("sick"), 1, 1 << 20, "sdb"),
+                new BlockDevice(image, 1, new FileInfo(image).Length, "sda")],
+            Recognizer = recognizer, Poll = TimeSpan.FromMilliseconds(200), FirstPass = TimeSpan.FromSeconds(2),
+            Monitor = new DiskMonitorOptions
+            {
+                Sys = sys, OpenPort = _ => ata, Smart = _ => new SmartReport { Passed = false, Celsius = 60 },
+            },
+        });
+        using var changed = new AutoResetEvent(false);
+        context.Board.Changed += () => changed.Set();
+        volumes.Start();
+        try
+        {
+            BoxStatus box = Until(b => b.Disks is [{ Celsius: 60 }]);
+            Assert.NotNull(volumes.Find("well"));
+            Assert.Contains("disk " + image + " is not well: it expects to fail soon",
+                string.Join('\n', box.Problems), StringComparison.Ordinal);
+            Assert.Contains(box.Problems, p => p.Contains("is too warm: 60 degrees", StringComparison.Ordinal));
+            Assert.Equal(DiskPower.Awake, volumes.PowerOf("well"));
+            ata.PowerCount = 0;
+            Assert.Equal(DiskPower.Asleep, volumes.PowerOf("well"));
+            Until(b => b.Disks is [{ IsAsleep: true, Celsius: null }]);
+            Assert.Equal(DiskPower.Unknown, volumes.PowerOf("sick"));
+            Assert.All(context.Probes(), p => Assert.True(p.IsAlive(TimeSpan.FromSeconds(10)), p.Name));
+        }
+        finally
+        {
+            volumes.Stop(CancellationToken.None);
+        }
+
+        BoxStatus Until(Func<BoxStatus, bool> condition)
+        {
+            while (true)
+            {
+                BoxStatus box = Judgement.Of(context.Board.Snapshot("", ""), new StatusLimits());
+                if (condition(box)) return box;
+                Assert.True(changed.WaitOne(20_000), box.ToString());
+            }
+        }
+    }
+
+    sealed class HangingRecognizer(string sick) : IVolumeRecognizer, IDisposable
+    {
+        readonly ManualResetEventSlim _end = new();
+
+        public VolumeHeader? Recognize(string path)
+        {
+            if (path != sick) return new HammerRecognizer().Recognize(path);
+            _end.Wait();
+            return null;
+        }
+
+        public void Dispose() => _end.Set();
+    }
+
+    [Fact]
+    public void Reload_changes_flush_cache_and_pfs_of_a_mount_that_stays_and_other_keys_wait_for_the_next_mount()
+    {
+        string image = _box.Newfs("v");
+        string Config(string more, string rest = "") => _box.Disk("v") + more + "\n" + rest;
+        DaemonContext context = Context(Config(""), TimeProvider.System);
+        var disk = new BlockDevice(image, 1, new FileInfo(image).Length, "disk");
+        var volumes = new VolumeService(context, new VolumeServiceOptions
+        {
+            Devices = () => [disk], Poll = TimeSpan.FromMilliseconds(200),
+        });
+        using var changed = new AutoResetEvent(false);
+        context.Board.Changed += () => changed.Set();
+        volumes.Start();
+        try
+        {
+            VolumeHandle handle = volumes.Find("v")!;
+            using FileStream open = File.Create(Path.Combine(_box.Mount("v"), "open"));
+            int capacity = handle.Fs.Cache.Capacity;
+            Assert.Equal(5, handle.Fs.Core.Pace.Interval.TotalSeconds);
+            Reload(Config("flush = \"9s\"\ncache = \"16M\"", "[pfs.family]\nvolume = \"v\"\n"));
+            SpinWait.SpinUntil(() => Directory.Exists(Path.Combine(_box.Mount("v"), "family")),
+                TimeSpan.FromSeconds(20));
+            Assert.Equal((9.0, 1024), (handle.Fs.Core.Pace.Interval.TotalSeconds, handle.Fs.Cache.Capacity));
+            Assert.NotEqual(1024, capacity);
+
+            Reload(Config("options = \"nodev\"\nread-only = true"));
+            Until(v => v.Problem is not null);
+            VolumeStatus waits = context.Board.Snapshot("", "").Volumes[0];
+            Assert.Equal(VolumeState.Mounted, waits.State);
+            Assert.Contains("read-only, options is in force after the next mount", waits.Problem,
+                StringComparison.Ordinal);
+            open.WriteByte(1);
+            open.Flush(flushToDisk: true);
+            Assert.Same(handle, volumes.Find("v"));
+
+            Reload(Config(""));
+            Until(v => v.Problem is null);
+            // Another file system is meant: that is another mount.
+            Reload(Config("fsid = \"00000000-1111-2222-3333-444444444444\""));
+            Until(v => v.State == VolumeState.Missing);
+            Assert.Null(volumes.Find("v"));
+        }
+        finally
+        {
+            volumes.Stop(CancellationToken.None);
+        }
+
+        void Reload(string config)
+        {
+            Settings before = context.Settings;
+            context.Settings = Context(config, TimeProvider.System).Settings;
+            volumes.Reload(before, context.Settings);
+        }
+
+        void Until(Func<VolumeStatus, bool> condition)
+        {
+            while (!condition(context.Board.Snapshot("", "").Volumes[0]))
+                Assert.True(changed.WaitOne(20_000), context.Board.Snapshot("", "").Volumes[0].ToString());
+        }
     }
 
     // ------------------------------------------------------------------ the socket

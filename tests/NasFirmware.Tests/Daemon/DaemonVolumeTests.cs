@@ -256,4 +256,56 @@ public sealed class DaemonVolumeTests : IDisposable
         Assert.Equal("acknowledged", File.ReadAllText(file));
         Assert.Equal(0, _box.Stop());
     }
+
+    /// <summary>
+    /// The disk is an image on another FUSE mount whose process is stopped: whoever touches it waits, also for its
+    /// name.
+    /// </summary>
+    [Fact]
+    public void A_disk_that_hangs_stalls_neither_status_nor_reload_nor_the_other_volumes()
+    {
+        string outer = _box.Newfs("outer", 768);
+        string folder = Directory.CreateDirectory(Path.Combine(_box.Scratch, "outer")).FullName;
+        (int code, string output) = _box.Run("mount", outer, folder);
+        Assert.True(code == 0, output);
+        File.Copy(_box.Newfs("inner"), Path.Combine(folder, "disk.img"));
+        _box.Newfs("well");
+        _box.Newfs("late");
+        string inner = $"[volumes.inner]\nimages = [\"{folder}/disk.img\"]\nmount = \"{_box.Mount("inner")}\"\n";
+        _box.Configure(inner + _box.Volume("well"));
+        _box.Start();
+        _box.UntilState("inner", VolumeState.Mounted);
+        _box.UntilState("well", VolumeState.Mounted);
+        string server = Assert.Single(DaemonBox.Command("/usr/bin/pgrep", "-f", "mount.*" + folder)
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Take(1));
+        DaemonBox.Command("/bin/kill", "-STOP", server);
+        try
+        {
+            // Its flusher waits for the disk now, and a pass of its clean-up may, too.
+            File.WriteAllBytes(Path.Combine(_box.Mount("inner"), "stuck"), new byte[1 << 20]);
+            using var sync = System.Diagnostics.Process.Start("/bin/sync",
+                [Path.Combine(_box.Mount("inner"), "stuck")]);
+            File.WriteAllText(Path.Combine(_box.Mount("well"), "hello"), "world");
+            DaemonBox.Command("/bin/sync", Path.Combine(_box.Mount("well"), "hello"));
+            _box.Configure(inner + _box.Volume("well") + _box.Volume("late") + "[pfs.p]\nvolume = \"inner\"\n");
+            _box.Signal("HUP");
+            _box.UntilState("late", VolumeState.Mounted);
+            long before = _box.Volume(_box.Status(), "well").BytesFree;
+            File.WriteAllBytes(Path.Combine(_box.Mount("well"), "more"), new byte[20 << 20]);
+            DaemonBox.Command("/bin/sync", Path.Combine(_box.Mount("well"), "more"));
+            _box.Until(b => _box.Volume(b, "well").BytesFree < before, "the free bytes of the healthy one follow");
+            Assert.False(sync.HasExited);
+            _box.Until(b => _box.Volume(b, "inner").Problem?.Contains("has not answered", StringComparison.Ordinal)
+                == true, "the disk that hangs is told");
+            DaemonBox.Command("/bin/kill", "-CONT", server);
+            Assert.True(sync.WaitForExit(20_000));
+        }
+        finally
+        {
+            DaemonBox.Command("/bin/kill", "-CONT", server);
+        }
+        _box.Until(b => _box.Volume(b, "inner").Problem is null, "it answers again");
+        _box.UntilLog("pfs=p: made as PFS#1");
+        Assert.Equal(0, _box.Stop());
+    }
 }
