@@ -35,7 +35,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     readonly Action<PeerEvent> _heard;
     readonly Action? _looked;
     int _ringAt, _ringCount;
-    bool _ended, _discard, _writing, _beatWaits, _listening, _behind, _over;
+    bool _ended, _discard, _writing, _beatWaits, _listening, _behind, _over, _drains;
     long _arrivedAt, _beatAt, _movedAt, _work;
     string? _reason;
     LoopThread? _pump, _beater;
@@ -157,9 +157,18 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         }
     }
 
-    /// <summary>The last message: how this side ended. The connection may be gone already.</summary>
+    /// <summary>
+    /// The last message: how this side ended. The connection may be gone already. Returns when the other side has taken
+    /// it and hangs up, or after a moment; what still comes is dropped, for a connection that is closed with something
+    /// unread is reset, and the reset may overtake the message.
+    /// </summary>
     internal void SendEnd(PeerEnd end)
     {
+        using (_monitor.Hold())
+        {
+            _drains = true;
+            _monitor.PulseAll();
+        }
         try
         {
             WriteBegin(isBeat: true);
@@ -175,6 +184,17 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         catch (IOException)
         {
             // Nobody is there to be told.
+            return;
+        }
+        long said = Now;
+        using (_monitor.Hold())
+        {
+            while (_reason is null)
+            {
+                TimeSpan left = PeerProtocol.LastWordMax - _runtime.Time.GetElapsedTime(said);
+                if (left <= TimeSpan.Zero) return;
+                _monitor.Wait(left);
+            }
         }
     }
 
@@ -258,8 +278,10 @@ sealed class MirrorConduit : IByteChannel, IDisposable
             using (_monitor.Hold())
             {
                 _listening = false;
-                while (_ringCount == RingBytes && _reason is null) _monitor.Wait(Timeout.InfiniteTimeSpan);
+                while (_ringCount == RingBytes && _reason is null && !_drains)
+                    _monitor.Wait(Timeout.InfiniteTimeSpan);
                 if (_reason is not null) throw new IOException(_reason);
+                if (_drains) _ringCount = 0;
                 at = (_ringAt + _ringCount) % RingBytes;
                 room = Math.Min(RingBytes - _ringCount, RingBytes - at);
                 _listening = true;

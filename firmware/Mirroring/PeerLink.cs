@@ -110,6 +110,27 @@ sealed class PeerLink : IDisposable
         return _message.AsSpan(0, length);
     }
 
+    /// <summary>
+    /// The last word is said: waits, within a bound, until the other side has taken it and hangs up. Closing at once
+    /// would drop what is not sent yet. What it still says is dropped.
+    /// </summary>
+    internal void AwaitEnd(TimeProvider time)
+    {
+        using ITimer limit = time.CreateTimer(static c => ((PeerConnection)c!).Dispose(), _connection,
+            PeerProtocol.LastWordMax, Timeout.InfiniteTimeSpan);
+        byte[] dropped = new byte[4096];
+        try
+        {
+            while (Frames.ReadSome(dropped) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+            // Over in another way.
+        }
+    }
+
     void HandshakeDone() => Interlocked.Exchange(ref _limit, null)?.Dispose();
 
     public void Dispose()

@@ -51,6 +51,9 @@ sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimePr
     /// <summary>From the connection to the end of the handshake.</summary>
     internal static readonly TimeSpan HandshakeMax = TimeSpan.FromSeconds(15);
 
+    /// <summary>Who has said how it ends waits so long for the other side to hang up.</summary>
+    internal static readonly TimeSpan LastWordMax = TimeSpan.FromSeconds(2);
+
     readonly Dictionary<string, IPeerPurpose> _purposes =
         purposes.ToDictionary(p => p.Purpose, StringComparer.Ordinal);
 
@@ -74,6 +77,8 @@ sealed class PeerProtocol(string box, IEnumerable<IPeerPurpose> purposes, TimePr
             {
                 link.Refuse($"{box} does not know the purpose '{hello.Purpose}'", later: false);
             }
+            using CancellationTokenRegistration ending = stop.Register(link.Dispose);
+            link.AwaitEnd(time);
         }
         catch (Exception e) when (e is IOException or InvalidDataException)
         {

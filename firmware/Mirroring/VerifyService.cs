@@ -5,6 +5,7 @@ using System.Linq;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Primitives;
+using NasFirmware.Control;
 using NasFirmware.Daemon;
 using NasFirmware.Status;
 
@@ -211,7 +212,11 @@ sealed class VerifyService : IPeerPurpose, IDisposable
                 Full = job.Full, OwnName = _host.Box, PeerName = mirror.Peer,
                 Progress = job.Progress,
             };
-            return new VerifySession(side, channel, options).Run(stop.Token);
+            VerifyResult result = new VerifySession(side, channel, options).Run(stop.Token);
+            // The other side takes the outcome and hangs up.
+            link.Frames.Write(FrameKind.End, []);
+            link.AwaitEnd(_host.Time);
+            return result;
         }
         catch (Exception e) when (e is IOException or InvalidDataException or HammerMediumException
             or OperationCanceledException)
@@ -284,7 +289,12 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         }
         finally
         {
-            if (responder.Result is { } result) Publish(mirror, result);
+            if (responder.Result is { } result)
+            {
+                // The last word was the other side's.
+                link.Dispose();
+                Publish(mirror, result);
+            }
         }
     }
 

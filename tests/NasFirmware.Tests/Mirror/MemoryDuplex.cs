@@ -7,7 +7,8 @@ namespace NasFirmware.Tests.Mirror;
 
 /// <summary>
 /// Two ends of a connection in memory, with blocking reads and writes like those of a socket: disposing one end ends
-/// what the other one is doing. A half-open connection takes bytes and delivers none.
+/// what the other one is doing, and loses what has not arrived yet, as aborting does. A half-open connection takes
+/// bytes and delivers none.
 /// </summary>
 sealed class MemoryDuplex
 {
@@ -114,6 +115,8 @@ sealed class MemoryDuplex
             {
                 _disposed = true;
                 if (!pair._halfOpen) output.Ended = true;
+                output.Pieces.Clear();
+                output.At = 0;
                 Monitor.PulseAll(pair._lock);
             }
             base.Dispose(disposing);

@@ -96,7 +96,12 @@ public sealed class PeerProtocolTests
     public void Newer_peer_that_says_more_is_understood()
     {
         var purpose = new Purpose();
-        Served(stream => Say(stream, """{"versionMin":1,"version":9,"purpose":"mirror","mood":"good"}"""), purpose);
+        Served(stream =>
+        {
+            Say(stream, """{"versionMin":1,"version":9,"purpose":"mirror","mood":"good"}""");
+            Assert.Equal((int)FrameKind.Welcome, stream.ReadByte());
+            stream.Dispose();
+        }, purpose);
         Assert.Equal(9, purpose.Hello!.Version);
     }
 
