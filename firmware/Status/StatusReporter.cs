@@ -1,7 +1,9 @@
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using System.Threading;
 
 namespace NasFirmware.Status;
@@ -10,16 +12,20 @@ namespace NasFirmware.Status;
 /// The status of this box, judged: what the control socket answers to GET /status and what light and display show.
 /// Thread-safe.
 /// </summary>
-sealed class StatusReporter(
+sealed partial class StatusReporter(
     StatusBoard board, string name, string version, Func<StatusLimits> limits, TimeProvider time)
 {
     static readonly TimeSpan s_addressAge = TimeSpan.FromSeconds(20);
+    /// <summary>A known problem that was away for longer is news when it is back.</summary>
+    static readonly TimeSpan s_returnsWithin = TimeSpan.FromMinutes(10);
 
     readonly long _start = time.GetTimestamp();
     sealed record KnownAddress(long At, string? Address);
 
     volatile KnownAddress? _address;
-    int _knownProblems = -1;
+    readonly Lock _lock = new();
+    /// <summary>What the owner knows of, each with when it was last so; null: nothing was acknowledged.</summary>
+    Dictionary<string, long>? _known;
 
     /// <param name="configProblem">What is wrong with the configuration that was last read.</param>
     internal BoxStatus Now(string? configProblem = null)
@@ -32,15 +38,46 @@ sealed class StatusReporter(
         return box.IsAcknowledged ? Known(box) : box;
     }
 
-    // What the owner knows of ends with the failure, and one more problem is news.
+    // What the owner knows of ends with the failure, and another problem is news, however many others have gone.
     BoxStatus Known(BoxStatus box)
     {
-        int known = Interlocked.CompareExchange(ref _knownProblems, box.Problems.Count, -1);
-        if (box.Severity == Severity.Failed && (known < 0 || box.Problems.Count <= known)) return box;
-        Interlocked.Exchange(ref _knownProblems, -1);
+        lock (_lock)
+        {
+            if (box.Severity == Severity.Failed && !HasNews(box.Problems)) return box;
+            _known = null;
+        }
         board.Acknowledge(false);
         return Judgement.Of(box with { IsAcknowledged = false }, limits());
     }
+
+    bool HasNews(IReadOnlyList<string> problems)
+    {
+        long now = time.GetTimestamp();
+        bool isFirst = _known is null;
+        _known ??= [];
+        foreach (string problem in problems)
+        {
+            string key = IdentityOf(problem);
+            bool isKnown = _known.TryGetValue(key, out long seen) && time.GetElapsedTime(seen) < s_returnsWithin;
+            if (!isKnown && !isFirst) return true;
+            _known[key] = now;
+        }
+        return false;
+    }
+
+    /// <summary>
+    /// The same problem says other numbers and reasons from moment to moment: its subject and what is wrong, without
+    /// numbers that stand alone, are what it is.
+    /// </summary>
+    static string IdentityOf(string problem)
+    {
+        int subject = problem.IndexOf(": ", StringComparison.Ordinal);
+        int reason = subject < 0 ? -1 : problem.IndexOf(": ", subject + 2, StringComparison.Ordinal);
+        return Numbers().Replace(reason < 0 ? problem : problem[..reason], "#");
+    }
+
+    [GeneratedRegex(@"(?<= )\d+(\.\d+)?( (s|min|h|days?|years|%|[KMGTP]?B)(?= |$|:|,))?")]
+    private static partial Regex Numbers();
 
     // Asking the kernel takes longer than everything else here, and addresses seldom change.
     string? Address()

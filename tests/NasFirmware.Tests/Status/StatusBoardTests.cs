@@ -111,6 +111,36 @@ public sealed class StatusBoardTests
         Assert.Equal(LightState.Failed, reporter.Now().Light);
     }
 
+    [Fact]
+    public void Second_failure_is_news_though_the_first_has_gone_and_changed_numbers_are_none()
+    {
+        var board = new StatusBoard(_time);
+        var reporter = new StatusReporter(board, "nas1", "1", () => new StatusLimits(), _time);
+        board.Put(Boxes.Missing.Volumes[0]);
+        MirrorStatus late = Boxes.Good.Mirrors[0] with { Phase = MirrorPhase.Streaming };
+        board.Put(late with { LagSeconds = 75 });
+        board.Acknowledge();
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        board.Put(late with { LagSeconds = 7500, Peer = "nas2" });
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        // One failure goes, another comes at the same moment: as many as before.
+        board.Put(Boxes.Good.Volumes[0]);
+        board.Put(Boxes.Missing.Volumes[0] with { Name = "music" });
+        Assert.Equal((LightState.Failed, false), (reporter.Now().Light, reporter.Now().IsAcknowledged));
+        board.Acknowledge();
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        // What was well for long and fails again is news; what only flickers is not.
+        board.Put(late with { LagSeconds = 1 });
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        _time.Advance(TimeSpan.FromSeconds(60));
+        board.Put(late with { LagSeconds = 80 });
+        Assert.Equal(LightState.FailedAcknowledged, reporter.Now().Light);
+        board.Put(late with { LagSeconds = 1 });
+        _time.Advance(TimeSpan.FromMinutes(11));
+        board.Put(late with { LagSeconds = 80 });
+        Assert.Equal(LightState.Failed, reporter.Now().Light);
+    }
+
     [Theory]
     [InlineData(0, "0 s")]
     [InlineData(0.42, "0.4 s")]
