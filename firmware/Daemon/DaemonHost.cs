@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
-using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
 using Microsoft.Extensions.DependencyInjection;
@@ -22,8 +21,9 @@ namespace NasFirmware.Daemon;
  * folder for configuration files. Parts are not hosted services of their own: they are synchronous, with threads of
  * their own, and DaemonService alone starts and stops them in order.
  *
- * SIGHUP, and POST /reload, read the configuration again. A file with mistakes changes nothing; a good one is given to
- * every part together with the former settings, and each does what the difference asks for.
+ * SIGHUP, and POST /reload, read the configuration again; during the start both wait until all parts have started. A
+ * file with mistakes changes nothing; a good one is given to every part together with the former settings, and each does
+ * what the difference asks for.
  *
  * A stop has a bound, box.stop-limit. Parts stop one after the other; what is not done when two thirds of it are over
  * is told to hurry, and what is not done at the end is left behind: the process ends all the same, and what was
@@ -41,6 +41,7 @@ static class DaemonHost
     /// <summary>The exit code; mistakes in the configuration are told on standard error.</summary>
     internal static int Run(DaemonStart start)
     {
+        using var hangUp = new HangUp();
         ConfigOutcome outcome = ConfigReader.ReadFile(start.ConfigPath, start.Box);
         foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(start.ConfigPath));
         if (outcome.Settings is not { } settings) return Cli.CommandLine.Failed;
@@ -58,7 +59,7 @@ static class DaemonHost
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
         builder.Services.AddSingleton<IHostedService>(services => new DaemonService(start, settings,
-            services.GetRequiredService<ILoggerFactory>(), services.GetRequiredService<ISystemdNotifier>()));
+            services.GetRequiredService<ILoggerFactory>(), services.GetRequiredService<ISystemdNotifier>(), hangUp));
         using IHost host = builder.Build();
         try
         {
@@ -90,18 +91,22 @@ sealed class DaemonService : IHostedService, IDisposable
     readonly StatusReporter _reporter;
     readonly Watchdog _watchdog;
     static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(1);
-    PosixSignalRegistration? _hangUp;
+    readonly HangUp _hangUp;
     volatile string? _configProblem;
+    volatile bool _isStopping;
 
-    internal DaemonService(DaemonStart start, Settings settings, ILoggerFactory loggers, ISystemdNotifier systemd)
+    /// <param name="parts">Makes the parts; null: all of the daemon.</param>
+    internal DaemonService(DaemonStart start, Settings settings, ILoggerFactory loggers, ISystemdNotifier systemd,
+        HangUp hangUp, Func<DaemonContext, List<IDaemonPart>>? parts = null)
     {
+        _hangUp = hangUp;
         _start = start;
         _systemd = systemd;
         _log = loggers.CreateLogger("daemon");
         _context = new DaemonContext { Settings = settings, Time = TimeProvider.System, Loggers = loggers };
         _reporter = new StatusReporter(_context.Board, settings.Box.Name, DaemonHost.Version,
             () => PanelSettings.Limits(_context.Settings), _context.Time);
-        _parts = DaemonParts.Create(_context, Status, Reload);
+        _parts = parts is null ? DaemonParts.Create(_context, Status, Reload) : parts(_context);
         _watchdog = new Watchdog(_context, systemd);
     }
 
@@ -113,10 +118,14 @@ sealed class DaemonService : IHostedService, IDisposable
         DaemonLog.Started(_log, DaemonHost.Version, _context.Settings.Box.Name, _start.ConfigPath);
         try
         {
-            foreach (IDaemonPart part in _parts)
+            // A reload meanwhile waits, and then reaches all of them.
+            lock (_reloading)
             {
-                part.Start();
-                _started.Add(part);
+                foreach (IDaemonPart part in _parts)
+                {
+                    part.Start();
+                    _started.Add(part);
+                }
             }
         }
         catch
@@ -125,11 +134,7 @@ sealed class DaemonService : IHostedService, IDisposable
             await StopAsync(cancellationToken);
             throw;
         }
-        _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
-        {
-            signal.Cancel = true;
-            ThreadPool.QueueUserWorkItem(_ => Reload());
-        });
+        _hangUp.Serve(() => Reload());
         _watchdog.Start();
     }
 
@@ -138,6 +143,7 @@ sealed class DaemonService : IHostedService, IDisposable
     {
         lock (_reloading)
         {
+            if (_isStopping) return new ReloadReply { Ok = false, Mistakes = ["the daemon is stopping"] };
             string now = (Environment.TickCount64 * 1000).ToString(CultureInfo.InvariantCulture);
             _systemd.Notify(new ServiceState("RELOADING=1\nMONOTONIC_USEC=" + now));
             try
@@ -200,7 +206,8 @@ sealed class DaemonService : IHostedService, IDisposable
     {
         TimeSpan limit = _context.Settings.Box.StopLimit;
         DaemonLog.Stopping(_log, limit.TotalSeconds);
-        _hangUp?.Dispose();
+        _isStopping = true;
+        _hangUp.Serve(null);
         _watchdog.Dispose();
         using var hurry = new CancellationTokenSource(limit * 2 / 3);
         Task end = Task.Delay(limit, CancellationToken.None);
@@ -217,9 +224,5 @@ sealed class DaemonService : IHostedService, IDisposable
         DaemonLog.Stopped(_log);
     }
 
-    public void Dispose()
-    {
-        _hangUp?.Dispose();
-        _watchdog.Dispose();
-    }
+    public void Dispose() => _watchdog.Dispose();
 }
