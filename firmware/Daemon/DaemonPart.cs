@@ -48,6 +48,12 @@ interface IProbe
 
     /// <summary>True if the loop has turned within this time, or has nothing to do.</summary>
     bool IsAlive(TimeSpan within);
+
+    /// <summary>
+    /// The loop works on disks: while one of them hangs nobody can say whether the loop does, and a restart would only
+    /// take the other volumes away.
+    /// </summary>
+    bool UsesDisks => false;
 }
 
 /// <summary>What the parts of a daemon share.</summary>
@@ -68,6 +74,14 @@ sealed class DaemonContext
     /// <summary>Filled while the parts are made; afterwards by <see cref="AddProbe"/> only.</summary>
     internal List<IDaemonApi> Apis { get; } = [];
 
+    /// <summary>A disk of a volume has had requests for long and answers none.</summary>
+    internal bool HasSilentDisk
+    {
+        get => Volatile.Read(ref _hasSilentDisk);
+        set => Volatile.Write(ref _hasSilentDisk, value);
+    }
+
+    bool _hasSilentDisk;
     readonly List<IProbe> _probes = [];
 
     internal void AddProbe(IProbe probe)

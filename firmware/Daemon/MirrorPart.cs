@@ -101,6 +101,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     sealed class ServiceProbe(MirrorService service) : IProbe
     {
         public string Name => "mirrors";
+        public bool UsesDisks => true;
         public bool IsAlive(TimeSpan within) => service.IsTurning;
     }
 }

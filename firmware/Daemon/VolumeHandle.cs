@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using NasCore;
 using NasCore.Fuse.Dispatch;
@@ -27,13 +28,11 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
     /// <summary>Tells the kernel of changes that did not come through it; null until it is mounted.</summary>
     internal IFuseNotifier? Notifier { get; set; }
 
-    /// <summary>How long a disk of it has had requests and answered none, as of the last look at it.</summary>
-    internal TimeSpan Silence => new(Interlocked.Read(ref _silence));
-    long _silence;
-
     readonly Dictionary<NasCore.Volumes.Volume, (long Number, long At)> _waits = [];
 
-    /// <summary>Looks at the disks' counters; for one thread. Never waits.</summary>
+    /// <summary>
+    /// How long a disk of it has had requests and answered none, as far as the looks tell; for one thread. Never waits.
+    /// </summary>
     internal TimeSpan LookForSilence(TimeProvider time)
     {
         TimeSpan longest = TimeSpan.Zero;
@@ -45,9 +44,11 @@ sealed class VolumeHandle(string name, HammerFs fs, CancellationToken gone)
             TimeSpan silence = number == 0 ? TimeSpan.Zero : time.GetElapsedTime(last.At, now);
             if (silence > longest) longest = silence;
         }
-        Interlocked.Exchange(ref _silence, longest.Ticks);
         return longest;
     }
+
+    /// <summary>Somebody waits for a disk of it right now.</summary>
+    internal bool IsDiskBusy => fs.Volumes.All.Any(v => v.Device.WaitsSince != 0);
 
     /// <summary>Keeps the file system open until disposed of; null if it closes already.</summary>
     internal IDisposable? TryUse()

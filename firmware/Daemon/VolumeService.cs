@@ -194,6 +194,7 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
         }
         List<FoundFileSystem> found = _catalogue.Look(Devices, _slots.SelectMany(s => s.Settings.Images));
         foreach (VolumeSlot slot in _slots) slot.Turn(found);
+        _context.HasSilentDisk = _slots.Exists(s => s.IsSilent);
         foreach (VolumeSlot gone in _slots.Where(s => s.IsGone).ToArray())
         {
             _slots.Remove(gone);
@@ -318,11 +319,12 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
             : powers.Length == 0 || powers.Contains(DiskPower.Unknown) ? DiskPower.Unknown : DiskPower.Awake;
     }
 
-    /// <summary>The flushers of all mounts. One whose disk hangs is no hang of ours: a restart would not help it, and
-    /// would take the other volumes away.</summary>
+    /// <summary>The flushers of all mounts. One whose disk is slow or hangs is no hang of ours: a restart would not
+    /// help it, and would take the other volumes away.</summary>
     sealed class FlusherProbe(VolumeService service) : IProbe
     {
         public string Name => "flusher";
+        public bool UsesDisks => true;
 
         public bool IsAlive(TimeSpan within)
         {
@@ -332,8 +334,7 @@ sealed class VolumeService : IDaemonPart, IVolumes, IVolumeOwner, IDisposable
             return Array.TrueForAll(handles, h =>
             {
                 using IDisposable? use = h.TryUse();
-                return use is null || h.Fs.IsReadOnly || h.Fs.Core.FlusherBusy <= longest
-                    || h.Silence >= VolumeSlot.SilenceMax;
+                return use is null || h.Fs.IsReadOnly || h.Fs.Core.FlusherBusy <= longest || h.IsDiskBusy;
             });
         }
     }

@@ -66,7 +66,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
     DiskJob<bool>? _probing, _configuring;
     BlockDevice[] _media = [];
     string? _openingMedia, _triedMedia, _heldMedia, _lastSeen;
-    long _triedAt, _latchedAt, _latchRetriedAt;
+    long _openingAt, _triedAt, _latchedAt, _latchRetriedAt;
     TimeSpan _pause;
     bool _restart, _toConfigure;
     VolumeStatus? _shown;
@@ -134,6 +134,13 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
     {
         TakeOpened();
         TakeClosed();
+        // Also while it is being closed.
+        _silence = _served?.Handle.LookForSilence(owner.Time) ?? TimeSpan.Zero;
+        if (_opening is not null && owner.Time.GetElapsedTime(_openingAt) is var taken && taken >= s_silenceMax)
+        {
+            Problem = $"this has been going on for {StatusWords.Seconds(taken.TotalSeconds)}: a long recovery, or a "
+                + "disk that does not answer";
+        }
         if (!IsSettled) return;
         if (_served is not null) Watch(found);
         else if (!IsLeaving) TryMount(found);
@@ -163,6 +170,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         State = VolumeState.Mounting;
         Problem = null;
         _openingMedia = fs.Media;
+        _openingAt = owner.Time.GetTimestamp();
         FsId = fs.FsId;
         _media = [.. owner.Devices.Where(d => fs.Devices.Contains(d.Path))];
         ServedVolumeOptions options = owner.Options(Settings, fs);
@@ -220,9 +228,7 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
         else
         {
             State = VolumeState.Mounted;
-            TimeSpan silence = served.Handle.LookForSilence(owner.Time);
-            Problem = silence >= SilenceMax
-                ? $"its disk has not answered for {StatusWords.Seconds(silence.TotalSeconds)}"
+            Problem = IsSilent ? $"its disk has not answered for {StatusWords.Seconds(_silence.TotalSeconds)}"
                 : served.PfsProblem ?? WaitsForMount(served)
                     ?? found.FirstOrDefault(f => f.FsId == served.FsId)?.Problem;
             WatchConfigure(served);
@@ -231,7 +237,12 @@ sealed class VolumeSlot(VolumeSettings settings, IVolumeOwner owner)
 
     /// <summary>A disk that has had requests for so long and answered none hangs: retries of the kernel take less.
     /// </summary>
-    internal static readonly TimeSpan SilenceMax = TimeSpan.FromSeconds(30);
+    static readonly TimeSpan s_silenceMax = TimeSpan.FromSeconds(30);
+
+    TimeSpan _silence;
+
+    /// <summary>A disk of it hangs.</summary>
+    internal bool IsSilent => _silence >= s_silenceMax;
 
     void WatchConfigure(ServedVolume served)
     {

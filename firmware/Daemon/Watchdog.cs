@@ -51,7 +51,7 @@ sealed class Watchdog : IDisposable
         string? dead = null;
         foreach (IProbe probe in _context.Probes())
         {
-            if (!probe.IsAlive(_within)) dead = probe.Name;
+            if (!probe.IsAlive(_within) && !(probe.UsesDisks && _context.HasSilentDisk)) dead = probe.Name;
         }
         if (dead is null) _systemd.Notify(new ServiceState("WATCHDOG=1"));
         else if (dead != _said) DaemonLog.ProbeDead(_log, dead, _within.TotalSeconds);

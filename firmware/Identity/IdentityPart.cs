@@ -121,7 +121,8 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
     {
         while (!_stopping)
         {
-            _probe.Turn();
+            // It works on disks, which may take their time: that is no hang.
+            _probe.Rest();
             TimeSpan pause = s_again;
             try
             {
@@ -131,7 +132,6 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             {
                 DaemonLog.PartFailed(_log, "identity", e.Message, null);
             }
-            _probe.Rest();
             _wake.WaitOne(pause);
         }
     }

@@ -479,6 +479,13 @@ public sealed class DaemonPartTests : IDisposable
         public void Notify(ServiceState state) => Sent.Add(state.ToString());
     }
 
+    sealed class DiskProbe : IProbe
+    {
+        public string Name => "waits for a disk";
+        public bool UsesDisks => true;
+        public bool IsAlive(TimeSpan within) => false;
+    }
+
     [Fact]
     public void Watchdog_is_fed_only_while_every_probe_turns()
     {
@@ -497,6 +504,13 @@ public sealed class DaemonPartTests : IDisposable
         loop.Turn();
         Assert.True(watchdog.Look());
         Assert.Equal(["WATCHDOG=1", "WATCHDOG=1"], systemd.Sent);
+        // A loop that may be waiting for a disk is not to blame while one hangs; others are.
+        context.AddProbe(new DiskProbe());
+        Assert.False(watchdog.Look());
+        context.HasSilentDisk = true;
+        Assert.True(watchdog.Look());
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.False(watchdog.Look());
         Assert.Equal(TimeSpan.FromSeconds(30), Watchdog.Interval("30000000"));
         Assert.Null(Watchdog.Interval(null));
         Assert.Null(Watchdog.Interval("0"));
