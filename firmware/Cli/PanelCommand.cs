@@ -115,10 +115,7 @@ static class PanelCommand
     static int Failed(string config, string socket, bool stopPost)
     {
         if (stopPost && Environment.GetEnvironmentVariable("SERVICE_RESULT") == "success") return 0;
-        ConfigOutcome outcome = ConfigReader.ReadFile(config, box: null);
-        if (outcome.Settings is not { } settings)
-            throw new IOException($"{config} has mistakes, the lights are not known: {outcome.Mistakes[0].Message}");
-        PanelOptions options = PanelSettings.Panel(settings);
+        PanelOptions options = PanelSettings.Panel(Settings(config, socket));
         if (stopPost) options = options with { GpioChip = "" };
         using var lights = new LightSet(options.Lights(TimeProvider.System), TimeProvider.System);
         lights.Update(LightState.Failed);
@@ -135,6 +132,25 @@ static class PanelCommand
         // Until the daemon wants its line back; a chip that was not there is tried again.
         while (!stop.Wait(s_look) && !Answers(socket)) lights.Update(LightState.Failed);
         return 0;
+    }
+
+    // A configuration that cannot be read is a reason for the failure light, not one to leave a good light on.
+    static Settings Settings(string config, string socket)
+    {
+        string mistake;
+        try
+        {
+            ConfigOutcome outcome = ConfigReader.ReadFile(config, box: null);
+            if (outcome.Settings is { } settings) return settings;
+            mistake = outcome.Mistakes[0].In(config);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            mistake = e.Message;
+        }
+        CommandLine.Complain($"the configuration cannot be used: {mistake}");
+        return LightMemory.Recall(socket) ?? throw new IOException(
+            $"the lights are not known: {config} has mistakes, and no daemon has written its lights down");
     }
 
     static bool Answers(string socket)

@@ -22,8 +22,8 @@ namespace NasFirmware.Daemon;
  * their own, and DaemonService alone starts and stops them in order.
  *
  * SIGHUP, and POST /reload, read the configuration again; during the start both wait until all parts have started. A
- * file with mistakes changes nothing; a good one is given to every part together with the former settings, and each does
- * what the difference asks for.
+ * file with mistakes changes nothing; a good one is given to every part together with the former settings, and each
+ * does what the difference asks for.
  *
  * A stop has a bound, box.stop-limit. Parts stop one after the other; what is not done when two thirds of it are over
  * is told to hurry, and what is not done at the end is left behind: the process ends all the same, and what was
@@ -90,7 +90,7 @@ sealed class DaemonService : IHostedService, IDisposable
     readonly Lock _reloading = new();
     readonly StatusReporter _reporter;
     readonly Watchdog _watchdog;
-    static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(1), s_closing = TimeSpan.FromSeconds(15);
     readonly HangUp _hangUp;
     volatile string? _configProblem;
     volatile bool _isStopping;
@@ -135,6 +135,7 @@ sealed class DaemonService : IHostedService, IDisposable
             throw;
         }
         _hangUp.Serve(() => Reload());
+        LightMemory.Keep(_context.Settings, _log);
         _watchdog.Start();
     }
 
@@ -186,6 +187,7 @@ sealed class DaemonService : IHostedService, IDisposable
         {
             Guarded(part, () => part.Reload(before, settings));
         }
+        LightMemory.Keep(settings, _log);
         DaemonLog.Reloaded(_log);
         return new ReloadReply { Ok = true };
     }
@@ -207,6 +209,9 @@ sealed class DaemonService : IHostedService, IDisposable
         TimeSpan limit = _context.Settings.Box.StopLimit;
         DaemonLog.Stopping(_log, limit.TotalSeconds);
         _isStopping = true;
+        // The unit's own bound knows nothing of the configuration's.
+        long granted = (long)(limit + s_closing).TotalMicroseconds;
+        _systemd.Notify(new ServiceState("EXTEND_TIMEOUT_USEC=" + granted.ToString(CultureInfo.InvariantCulture)));
         _hangUp.Serve(null);
         _watchdog.Dispose();
         using var hurry = new CancellationTokenSource(limit * 2 / 3);

@@ -36,4 +36,7 @@ static partial class DaemonLog
     [LoggerMessage(109, LogLevel.Critical, "probe={Probe} has not turned for {Seconds} s: systemd is not told that all "
         + "is well")]
     internal static partial void ProbeDead(ILogger log, string probe, double seconds);
+
+    [LoggerMessage(110, LogLevel.Warning, "{File}: the light cannot be written down for a later failure: {Trouble}")]
+    internal static partial void LightNotKept(ILogger log, string file, string trouble);
 }

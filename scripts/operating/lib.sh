@@ -11,10 +11,17 @@ fail() { say "$*" >&2; exit 1; }
 # check_config NEW: a configuration with mistakes never gets to the daemon.
 check_config() { "$program" config check "$1" || { rm -f "$1"; fail "nothing was changed"; }; }
 
-# install_config NEW: puts a checked file in the configuration's place, the old one beside it, and tells the daemon.
+# install_config NEW: puts a checked file in the configuration's place, the old one beside it, and tells the daemon. It
+# gets there by a rename, and on the disk before that: a power cut leaves the old file or the new one, never a part.
 install_config() {
-    cp -p "$config" "$config.before"
-    cat "$1" >"$config"
+    local target
+    target=$(readlink -f "$config")
+    cp -p "$target" "$target.before"
+    cp -p "$target" "$target.new"
+    cat "$1" >"$target.new"
+    sync "$target.new"
+    mv -f "$target.new" "$target"
+    sync "$(dirname "$target")"
     rm -f "$1"
     $reload
 }

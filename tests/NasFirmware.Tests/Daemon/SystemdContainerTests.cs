@@ -148,6 +148,18 @@ public sealed class SystemdContainerTests
         until_true '[ "$(cat /srv/photos/family/file 2>/dev/null)" = kept ]'
         [ "$(systemctl show -P MainPID nashammer)" != "$pid" ]
         until_true '[[ "$(light)" == *-100\ 1900\ -100* ]]'
+        # A line of a GPIO chip would be held and blinked meanwhile by a unit of its own, which ends by itself.
+        [ "$(systemctl show -P ExecMainStartTimestampMonotonic nashammer-failed)" != 0 ]
+        until_true '! systemctl is-active -q nashammer-failed'
+        # A mistake in the configuration changes nothing, until the daemon ends: then the light must still be known.
+        cp /etc/nashammer/config.toml /good.toml
+        echo 'mistake = 1' >>/etc/nashammer/config.toml
+        systemctl reload nashammer
+        kill -KILL "$(systemctl show -P MainPID nashammer)"
+        until_true '[[ "$(light)" == *-150\ 150\ -150* ]]'
+        cp /good.toml /etc/nashammer/config.toml
+        until_true '[[ "$(light)" == *-100\ 1900\ -100* ]]'
+        until_true '[ "$(cat /srv/photos/family/file 2>/dev/null)" = kept ]'
         # A new configuration, without losing the mount.
         printf '\n[history]\ndaily = "30d"\n' >>/etc/nashammer/config.toml
         exec 9</srv/photos/family/file

@@ -17,8 +17,13 @@ public sealed class PanelCommandTests : IDisposable
 
     (int Code, string Error) Failed(string? result, params string[] options)
     {
+        return FailedWith("[led]\ndevice = \"nas:green:status\"\n", result, options);
+    }
+
+    (int Code, string Error) FailedWith(string text, string? result, params string[] options)
+    {
         string config = Path.Combine(_root, "config.toml");
-        File.WriteAllText(config, "[led]\ndevice = \"nas:green:status\"\n");
+        File.WriteAllText(config, text);
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "nashammer"),
             ["panel", "--failed", "--config", config, .. options]) { RedirectStandardError = true };
         start.Environment[PanelSettings.LedRootVariable] = _root;
@@ -43,6 +48,23 @@ public sealed class PanelCommandTests : IDisposable
         Assert.Contains("-150 150 -150 150 -150", led.Watch(now, TimeSpan.FromSeconds(2)), StringComparison.Ordinal);
         NashammerRun play = NashammerProcess.Run("panel", "--play", Path.Combine(_root, "nas:green:status"));
         Assert.Contains("-150 150 -150 150 -150", play.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Failure_rhythm_is_set_although_the_configuration_has_mistakes_now()
+    {
+        SimulatedLed led = SimulatedLed.Create(_root, "nas:green:status");
+        string socket = Path.Combine(_root, "daemon.sock");
+        const string Mistaken = "[led]\ndevise = \"nas:green:status\"\n";
+        (int code, string error) = FailedWith(Mistaken, null, "--socket", socket);
+        Assert.Equal(1, code);
+        Assert.Contains("no daemon has written its lights down", error, StringComparison.Ordinal);
+        File.WriteAllText(Path.Combine(_root, "lights.toml"), "[led]\ndevice = \"nas:green:status\"\n");
+        (code, error) = FailedWith(Mistaken, null, "--socket", socket);
+        Assert.Equal(0, code);
+        Assert.Contains("config.toml:2:1", error, StringComparison.Ordinal);
+        DateTimeOffset now = TimeProvider.System.GetUtcNow() + TimeSpan.FromDays(1);
+        Assert.Contains("-150 150 -150 150 -150", led.Watch(now, TimeSpan.FromSeconds(2)), StringComparison.Ordinal);
     }
 
     [Fact]
