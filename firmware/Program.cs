@@ -42,6 +42,7 @@ static class Program
         .. SnapshotCommands.Create(),
         StatusCommand.Create(),
         UmountVerb.Create(),
+        UpdateCommand.Create(),
         VerifyCommand.Create(),
         VersionCommand.Create(),
         PfsConfigCommands.Editor(),

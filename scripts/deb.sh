@@ -76,6 +76,9 @@ fill() {
     put 644 firmware/systemd/nashammer.modules usr/lib/modules-load.d/nashammer.conf
     put 644 $package/nashammer.udev usr/lib/udev/rules.d/61-nashammer.rules
     put 644 config.toml etc/nashammer/config.toml
+    put 755 $package/update-guard usr/lib/nashammer/update-guard
+    # As it was shipped: the way back of an update needs it, whatever became of the one in /etc.
+    put 644 config.toml usr/share/nashammer/config.toml
     for script in scripts/operating/*.sh; do
         if [ -x "$script" ]; then mode=755; else mode=644; fi
         put $mode "$script" "usr/share/nashammer/operating/$(basename "$script")"

@@ -93,6 +93,7 @@ sealed class ConfigReader
             Led = ReadLed(ConfigSection.Of(_reading, root, "led")),
             Display = ReadDisplay(ConfigSection.Of(_reading, root, "display")),
             Status = ReadStatus(ConfigSection.Of(_reading, root, "status")),
+            Update = ReadUpdate(ConfigSection.Of(_reading, root, "update")),
         };
         memory.End();
         listen.End();
@@ -297,6 +298,17 @@ sealed class ConfigReader
         };
         section.End();
         return status;
+    }
+
+    static UpdateSettings ReadUpdate(ConfigSection section)
+    {
+        var update = new UpdateSettings
+        {
+            Trial = section.Time("trial", 5 * s_minute, 10 * s_second, s_hour),
+            Steady = section.Time("steady", 30 * s_second, 5 * s_second, 30 * s_minute),
+        };
+        section.End();
+        return update;
     }
 
     // ------------------------------------------------------------------ checks: null, or what is wrong

@@ -23,6 +23,7 @@ sealed record Settings
     public required LedSettings Led { get; init; }
     public required DisplaySettings Display { get; init; }
     public required StatusSettings Status { get; init; }
+    public required UpdateSettings Update { get; init; }
 }
 
 /// <summary>[box]</summary>
@@ -37,6 +38,15 @@ sealed record BoxSettings
     public required TimeSpan StopLimit { get; init; }
 
     internal string SocketPath => System.IO.Path.Combine(Run, "daemon.sock");
+}
+
+/// <summary>[update]: the trial of a new version.</summary>
+sealed record UpdateSettings
+{
+    /// <summary>The box must be as good as before within this time.</summary>
+    public required TimeSpan Trial { get; init; }
+    /// <summary>And stay so for this long.</summary>
+    public required TimeSpan Steady { get; init; }
 }
 
 /// <summary>[memory]</summary>

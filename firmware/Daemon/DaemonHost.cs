@@ -10,6 +10,7 @@ using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 using NasFirmware.Config;
 using NasFirmware.Status;
+using NasFirmware.Update;
 
 namespace NasFirmware.Daemon;
 
@@ -92,6 +93,7 @@ sealed class DaemonService : IHostedService, IDisposable
     readonly Watchdog _watchdog;
     static readonly TimeSpan s_giveUp = TimeSpan.FromSeconds(1), s_closing = TimeSpan.FromSeconds(15);
     readonly HangUp _hangUp;
+    readonly UpdateState _updates = new();
     volatile string? _configProblem;
     volatile bool _isStopping;
 
@@ -105,7 +107,8 @@ sealed class DaemonService : IHostedService, IDisposable
         _log = loggers.CreateLogger("daemon");
         _context = new DaemonContext { Settings = settings, Time = TimeProvider.System, Loggers = loggers };
         _reporter = new StatusReporter(_context.Board, settings.Box.Name, DaemonHost.Version,
-            () => PanelSettings.Limits(_context.Settings), _context.Time);
+            () => PanelSettings.Limits(_context.Settings), _context.Time, _updates.Now);
+        _context.Board.Acknowledged += Acknowledged;
         _parts = parts is null ? DaemonParts.Create(_context, Status, Reload) : parts(_context);
         _watchdog = new Watchdog(_context, systemd);
     }
@@ -113,9 +116,23 @@ sealed class DaemonService : IHostedService, IDisposable
     /// <summary>The status of this box, judged.</summary>
     internal BoxStatus Status() => _reporter.Now(_configProblem);
 
+    void Acknowledged()
+    {
+        try
+        {
+            _updates.Acknowledge();
+        }
+        catch (System.IO.IOException e)
+        {
+            DaemonLog.PartFailed(_log, "update", e.Message, null);
+        }
+    }
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         DaemonLog.Started(_log, DaemonHost.Version, _context.Settings.Box.Name, _start.ConfigPath);
+        if (_updates.Now() is { Phase: UpdatePhase.Trial or UpdatePhase.Back, IsSeen: false } update)
+            DaemonLog.Updated(_log, UpdateState.Sentence(update));
         try
         {
             // A reload meanwhile waits, and then reaches all of them.

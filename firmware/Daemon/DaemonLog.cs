@@ -33,6 +33,9 @@ static partial class DaemonLog
     [LoggerMessage(108, LogLevel.Error, "part={Part} did not stop in time and is left behind")]
     internal static partial void PartLeft(ILogger log, string part);
 
+    [LoggerMessage(110, LogLevel.Warning, "{Sentence}")]
+    internal static partial void Updated(ILogger log, string sentence);
+
     [LoggerMessage(109, LogLevel.Critical, "probe={Probe} has not turned for {Seconds} s: systemd is not told that all "
         + "is well")]
     internal static partial void ProbeDead(ILogger log, string probe, double seconds);

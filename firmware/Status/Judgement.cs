@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using NasDevices.Leds;
+using NasFirmware.Update;
 
 namespace NasFirmware.Status;
 
@@ -42,6 +43,7 @@ static class Judgement
         [
             .. OfBox(box),
             .. OfIdentity(box.Identity),
+            .. OfUpdate(box.Update),
             .. box.Volumes.SelectMany(v => OfVolume(v, limits)),
             .. box.Mirrors.SelectMany(m => OfMirror(m, box.Now, limits)),
             .. box.Peers.Where(p => p.Problem is not null).Select(p => new Fact(Severity.Degraded,
@@ -56,7 +58,7 @@ static class Judgement
         {
             Severity = severity,
             Light = light,
-            Notices = box.Identity is { IsNew: true, ConcernsOthers: false } ? [NewKey] : [],
+            Notices = [.. Notices(box)],
             State = box.Mirrors.Count == 0 && light == LightState.InStepUnproven
                 ? "No mirror" : LightTable.Of(light).Word,
             // Stable: equals keep the order in which they stand in the model.
@@ -91,6 +93,19 @@ static class Judgement
     }
 
     const string NewKey = "this box has a new key: no former one was found on its card or its disks";
+
+    static IEnumerable<string> Notices(BoxStatus box)
+    {
+        if (box.Identity is { IsNew: true, ConcernsOthers: false }) yield return NewKey;
+        if (box.Update is { Phase: UpdatePhase.Trial } update) yield return UpdateState.Sentence(update);
+    }
+
+    // That a version is on trial is no problem; that it came back is one until the owner knows.
+    static IEnumerable<Fact> OfUpdate(UpdateStatus? update)
+    {
+        if (update is { Phase: UpdatePhase.Back, IsSeen: false })
+            yield return new Fact(Severity.Degraded, LightState.Attention, UpdateState.Sentence(update));
+    }
 
     static IEnumerable<Fact> OfIdentity(IdentityStatus? identity)
     {

@@ -140,7 +140,8 @@ static class ScreenPages
 
     static string[] Box(BoxStatus box) =>
     [
-        box.Name, box.Address ?? "no network", "nashammer " + box.Version,
+        box.Name, box.Address ?? "no network",
+        "nashammer " + box.Version + (box.Update is { Phase: UpdatePhase.Trial } ? " trial" : ""),
         "up " + StatusWords.Seconds(box.UptimeSeconds),
         box.Identity is { IsNew: true } ? "NEW KEY" + (box.Identity.ConcernsOthers ? ": pair it" : "")
             : StatusWords.Moment(box.Now) + " UTC",

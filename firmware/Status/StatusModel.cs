@@ -198,6 +198,23 @@ sealed record IdentityStatus
     public IReadOnlyList<IdentityCopyStatus> Copies { get; init; } = [];
 }
 
+/// <summary>Where an update stands.</summary>
+enum UpdatePhase { Trial, Good, Back, NotInstalled }
+
+/// <summary>The last update of the program.</summary>
+sealed record UpdateStatus
+{
+    public required UpdatePhase Phase { get; init; }
+    public required string Old { get; init; }
+    public required string New { get; init; }
+    /// <summary>Why the former version came back.</summary>
+    public string? Reason { get; init; }
+    /// <summary>When the trial began, or ended.</summary>
+    public DateTimeOffset? At { get; init; }
+    /// <summary>The owner knows.</summary>
+    public bool IsSeen { get; init; }
+}
+
 /// <summary>Something under way that the owner watches: pairing, locating, a safe shutdown.</summary>
 enum Activity { None, Pairing, Locating, SafeToUnplug }
 
@@ -223,6 +240,7 @@ sealed record BoxStatus
     /// <summary>What is wrong with the configuration file, if the one in force is an older one.</summary>
     public string? ConfigProblem { get; init; }
     public IdentityStatus? Identity { get; init; }
+    public UpdateStatus? Update { get; init; }
     /// <summary>What the owner should know, although nothing is wrong.</summary>
     public IReadOnlyList<string> Notices { get; init; } = [];
     /// <summary>Everything that is wrong, worst first, each a sentence.</summary>

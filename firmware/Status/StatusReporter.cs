@@ -13,7 +13,8 @@ namespace NasFirmware.Status;
 /// Thread-safe.
 /// </summary>
 sealed partial class StatusReporter(
-    StatusBoard board, string name, string version, Func<StatusLimits> limits, TimeProvider time)
+    StatusBoard board, string name, string version, Func<StatusLimits> limits, TimeProvider time,
+    Func<UpdateStatus?>? update = null)
 {
     static readonly TimeSpan s_addressAge = TimeSpan.FromSeconds(20);
     /// <summary>A known problem that was away for longer is news when it is back.</summary>
@@ -33,7 +34,7 @@ sealed partial class StatusReporter(
         BoxStatus box = Judgement.Of(board.Snapshot(name, version) with
         {
             Now = time.GetUtcNow(), UptimeSeconds = time.GetElapsedTime(_start).TotalSeconds, Address = Address(),
-            ConfigProblem = configProblem,
+            ConfigProblem = configProblem, Update = update?.Invoke(),
         }, limits());
         return box.IsAcknowledged ? Known(box) : box;
     }
