@@ -16,6 +16,8 @@ sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus firs
 
     /// <summary>Throughput is that of the last full seconds.</summary>
     const int WindowSeconds = 8;
+    /// <summary>The shortest lag that is told.</summary>
+    const double SecondsMin = 0.001;
 
     readonly Lock _lock = new(), _show = new();
     bool _removed;
@@ -45,7 +47,8 @@ sealed class MirrorMeter(StatusBoard board, TimeProvider time, MirrorStatus firs
     MirrorStatus Live(MirrorStatus s)
     {
         if (Volatile.Read(ref _lag) is not { } lag) return s;
-        double seconds = Math.Round(lag.Age.TotalSeconds, 3);
+        // Zero says that nothing is missing: what is missing is never so young.
+        double seconds = lag.IsBehind ? Math.Max(SecondsMin, Math.Round(lag.Age.TotalSeconds, 3)) : 0;
         // In step is what has no lag: a change that has not been sent yet counts from its first byte.
         bool late = seconds > 0 && s.Phase == MirrorPhase.InStep;
         return s with { LagSeconds = seconds, Phase = late ? MirrorPhase.Streaming : s.Phase };

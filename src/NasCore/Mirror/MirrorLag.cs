@@ -64,7 +64,17 @@ public sealed class MirrorLag : IDisposable
         }
     }
 
-    /// <summary>0 when everything is known to be durable on the other side.</summary>
+    /// <summary>Something is not known to be durable on the other side, however young it is.</summary>
+    public bool IsBehind
+    {
+        get
+        {
+            lock (_lock) return _entries.Count > 0;
+        }
+    }
+
+    /// <summary>0 when everything is known to be durable on the other side, and for a change of this very moment.
+    /// </summary>
     public TimeSpan Age
     {
         get
