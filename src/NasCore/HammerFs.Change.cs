@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using NasCore.BTree;
+using NasCore.Mirror;
 using NasCore.Objects;
 using NasCore.Ondisk;
 using NasCore.Pfs;
@@ -72,13 +73,15 @@ public sealed partial class HammerFs
     /// objects, so the mount is latched whether or not the tree was touched: what was acknowledged must not get lost
     /// silently.
     /// </summary>
-    void CloseDirtyEarly()
+    internal void CloseDirtyEarly()
     {
         _closedEarly = _core!.OpenGroup;
         try
         {
             CloseDirty();
             _core.DropPromises();
+            // What streams write at the close itself is still to come (M3).
+            _core.Promise(_atClose.Count * MirrorApply.HintNodes);
         }
         catch (Exception e)
         {

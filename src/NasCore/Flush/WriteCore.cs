@@ -153,6 +153,9 @@ public sealed partial class WriteCore : IDisposable
         _pendingUndo = 0;
     }
 
+    /// <summary>What is promised and has not come yet; under the exclusive lock.</summary>
+    internal int PendingNodes => _pendingNodes;
+
     int _pendingNodes;
     long _pendingUndo;
 

@@ -152,9 +152,8 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
     /// <summary>False without credits or space; nothing was changed then.</summary>
     bool ApplyItem(ref Item item)
     {
-        int nodes = item.IsNode ? BTreeIndex.MoveNodes(item.Elm.DataLen) : DataNodes;
-        if (!Host.Core.HasCredits(nodes)) return false;
         if (item.IsNode) return MoveNode(in item);
+        if (!Host.Core.HasCredits(DataNodes)) return false;
         return item.IsLarge ? MoveLarge(ref item) : MoveSmall(in item);
     }
 
@@ -233,12 +232,20 @@ public sealed partial class Reblock : MaintenanceStep, IDisposable
         // It has been split, moved or removed meanwhile.
         if (depth < 0 || _cursor.Level(depth).Node != item.Elm.Data) return true;
         if (!CanFree(item.Elm.Data, HammerConst.NodeBytes)) return true;
+        // Each child is told of its new parent: as many as there are now, for splits may have added some (W7).
+        if (!Host.Core.HasCredits(BTreeIndex.MoveNodes(Children(item.Elm.Data)))) return false;
         if (!HasRoom(Zone.BTree, HammerConst.NodeBytes)) return false;
         if (!Host.Core.Tree.MoveNode(_cursor, depth)) return false;
         Host.Core.NoteChange();
         _stats.BTreeMoves++;
         BytesChanged += HammerConst.NodeBytes;
         return true;
+    }
+
+    int Children(HammerOff off)
+    {
+        using NodeRef node = Host.Nodes.Get(off);
+        return node.IsLeaf ? 0 : node.Count;
     }
 
     bool MoveLarge(ref Item item)

@@ -122,13 +122,11 @@ public sealed partial class Reblock
             if (level.Index != 0) return;
             _stats.BTreeCount++;
             if (!IsWanted(level.Node)) continue;
-            using NodeRef node = Host.Nodes.Get(level.Node);
             ref Item item = ref _items[_count++];
             item = default;
             item.Height = _cursor.Depth - 1 - depth;
             item.Elm.Base = _cursor.Leaf.Left;
             item.Elm.DataOffset = level.Node.Value;
-            item.Elm.DataLen = node.IsLeaf ? 0 : node.Count;
         }
     }
 

@@ -36,7 +36,7 @@ public sealed class MirrorApply : IMirrorTarget
     /// <summary>Worst case of one item: an insertion that splits at every level, its space, the inode count.</summary>
     const int ItemNodes = 24;
     /// <summary>New data of the PFS record: its leaf, the data, freemap entries of the new and the old place.</summary>
-    const int HintNodes = 8;
+    internal const int HintNodes = 8;
     /// <summary>Records looked at in one hold of the lock while a gap is deleted.</summary>
     const int GapRecordsMax = 128;
     /// <summary>Attempts to get space or credits by closing groups.</summary>

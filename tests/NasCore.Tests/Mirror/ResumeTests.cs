@@ -64,6 +64,26 @@ public sealed class ResumeTests
         slave.Verify();
     }
 
+    [Fact]
+    public void Place_that_is_noted_at_the_close_keeps_its_credits_when_dirty_objects_enter_the_tree_early()
+    {
+        using var master = new RandomMaster(5);
+        master.Work(60);
+        using MirrorVolume slave = NewSlave(master.Shared);
+        int before = 0, after = -1;
+        ResumeSession session = ResumeSession.Run(master.Fs.MirrorSource(1), slave.Fs, item: n =>
+        {
+            if (n != 20) return;
+            before = slave.Fs.Core.PendingNodes;
+            slave.Fs.CloseDirtyEarly();
+            after = slave.Fs.Core.PendingNodes;
+        });
+        Assert.True(session.IsWhole, session.TargetError?.ToString());
+        Assert.InRange(before, MirrorApply.HintNodes, int.MaxValue);
+        Assert.Equal(MirrorApply.HintNodes, after);
+        CheckEqual(master, slave.Fs, "in the end");
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(4)]
