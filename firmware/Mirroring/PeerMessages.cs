@@ -84,7 +84,7 @@ sealed record PeerEnd
 /// <summary>Purposes of connections.</summary>
 static class PeerPurpose
 {
-    internal const string Mirror = "mirror", Verify = "verify", Status = "status", Here = "here";
+    internal const string Mirror = "mirror", Verify = "verify", Here = "here";
 }
 
 /// <summary>Reading and writing these messages, with their checks.</summary>

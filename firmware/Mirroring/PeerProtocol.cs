@@ -11,7 +11,7 @@ namespace NasFirmware.Mirroring;
 // TLS has settled who speaks. The side that dialled says Hello: versions, what the connection is for, which mirror. The
 // other one says Welcome with the version to be spoken, or refuses with a sentence, and closes. What follows is the
 // business of the purpose: "mirror" carries HAMMER's own stream and heartbeats (MirrorConduit), "verify" compares,
-// "status" tells one line, "here" says nothing but that the caller is there (MirrorAnnouncer).
+// "here" says nothing but that the caller is there (MirrorAnnouncer).
 //
 // Frames have the four-byte head of the control socket's mirror sessions (MirrorFrames). Messages are bounded to 4 KiB
 // before they are read; the handshake has a time limit; nothing is allocated for a peer beyond the frame's buffer
