@@ -110,7 +110,7 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         bool underWay = _left is not null;
         if (!underWay && host.DurableTid == _seen) return new HistoryPlan(false, false, false, _level, "nothing new");
         bool marks = _markedAt == 0 || host.Time.GetElapsedTime(_markedAt)
-            >= (IsQuiet ? TimeMarks.Interval / 3 : TimeMarks.Interval);
+            >= (IsQuiet ? TimeMarks.RestInterval : TimeMarks.Interval);
         bool isShort = host.FreeBytes < options.FreeFloorBytes;
         bool clock = IsClockCertain(isShort);
         bool thins = underWay || (clock && PlanThins(isShort));

@@ -24,8 +24,8 @@ public readonly record struct HistoryLoss(ulong HollowTo, ulong LostTo);
 // one record: type 0x17 (config) of object 1 with a key of our own. HAMMER reads the config record with key 0 and no
 // other, and never mirrors this type, so each copy of a PFS has its own list.
 //
-// The list is bounded: a mark a quarter of an hour, thinned to one an hour after two days, and to one a day after
-// two weeks. Each mark is at the same time a promise: the state as of its TID is whole. A prune that does not keep a
+// The list is bounded: a mark a quarter of an hour (more in the last hour), thinned to one an hour after two days, and
+// to one a day after two weeks. Each mark is at the same time a promise: the state as of its TID is whole. A prune that does not keep a
 // TID takes its mark off the list before it removes anything.
 //
 // The head of the record says up to which TID prunes have gone: below it only what is marked or a snapshot is whole. It
@@ -51,6 +51,9 @@ public static class TimeMarks
     public const int CountMax = 660;
 
     public static readonly TimeSpan Interval = TimeSpan.FromMinutes(15);
+    /// <summary>The same, where the file system has come to rest.</summary>
+    public static readonly TimeSpan RestInterval = TimeSpan.FromMinutes(2);
+    static readonly TimeSpan s_newFor = TimeSpan.FromHours(1);
     static readonly TimeSpan s_fineFor = TimeSpan.FromDays(2), s_hourlyFor = TimeSpan.FromDays(14);
 
     /// <summary>Clocks that show an earlier time have not been set since the start.</summary>
@@ -160,6 +163,8 @@ public static class TimeMarks
     {
         TimeSpan age = now - mark.Time;
         long minutes = mark.Time.ToUnixTimeSeconds() / 60;
-        return age <= s_fineFor ? (0, (long)mark.Tid) : age <= s_hourlyFor ? (1, minutes / 60) : (2, minutes / 1440);
+        // Those of moments of rest may lie closer together than a quarter of an hour.
+        if (age <= s_newFor) return (0, (long)mark.Tid);
+        return age <= s_fineFor ? (3, minutes / 15) : age <= s_hourlyFor ? (1, minutes / 60) : (2, minutes / 1440);
     }
 }

@@ -233,6 +233,23 @@ public sealed class HistoryKeeperTests : RuleTestBase
     }
 
     [Fact]
+    public void Marks_of_moments_of_rest_each_few_minutes_do_not_drive_out_old_days()
+    {
+        var marks = new List<TimeMark>();
+        DateTimeOffset time = s_start;
+        for (ulong i = 1; i < 40 * 288; i++)
+        {
+            time += TimeSpan.FromMinutes(5);
+            TimeMarks.Add(marks, new TimeMark(time, i * 16, 1000), thins: true);
+        }
+        Assert.InRange(marks.Count, 450, TimeMarks.CountMax);
+        Assert.True(marks[0].Time < s_start.AddDays(1.1), marks[0].ToString());
+        Assert.Equal(12, marks.Count(m => time - m.Time < TimeSpan.FromHours(1)));
+        for (int i = 1; i < marks.Count; i++)
+            Assert.True(marks[i].Time - marks[i - 1].Time <= TimeSpan.FromDays(2), $"{marks[i - 1]} {marks[i]}");
+    }
+
+    [Fact]
     public void Marks_of_a_clock_that_ran_ahead_are_taken_back_to_the_later_ones()
     {
         var marks = new List<TimeMark>();

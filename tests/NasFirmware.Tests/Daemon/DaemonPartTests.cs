@@ -265,7 +265,7 @@ public sealed class DaemonPartTests : IDisposable
 
         // At rest: the moment is marked while the disk still spins, and then there is nothing to ask for.
         Change(2);
-        clock.Advance(TimeSpan.FromMinutes(4));
+        clock.Advance(TimeSpan.FromMinutes(1));
         Assert.False(cleanup.Look());
         clock.Advance(TimeSpan.FromMinutes(1));
         Assert.True(cleanup.Look());
