@@ -25,8 +25,8 @@ public readonly record struct HistoryLoss(ulong HollowTo, ulong LostTo);
 // other, and never mirrors this type, so each copy of a PFS has its own list.
 //
 // The list is bounded: a mark a quarter of an hour (more in the last hour), thinned to one an hour after two days, and
-// to one a day after two weeks. Each mark is at the same time a promise: the state as of its TID is whole. A prune that does not keep a
-// TID takes its mark off the list before it removes anything.
+// to one a day after two weeks. Each mark is at the same time a promise: the state as of its TID is whole. A prune that
+// does not keep a TID takes its mark off the list before it removes anything.
 //
 // The head of the record says up to which TID prunes have gone: below it only what is marked or a snapshot is whole. It
 // is durable before the first removal, so that nobody takes a hollow state for a whole one: a snapshot of the past, a
