@@ -14,7 +14,6 @@ namespace NasFirmware.Daemon;
 sealed class MirrorPart : IDaemonPart, IDisposable
 {
     /// <summary>So many beats must be missed before a peer is taken for gone.</summary>
-    const int BeatsMissed = 3;
 
     readonly DaemonContext _context;
     readonly PeerPart _peers;
@@ -65,7 +64,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         })];
 
     static MirrorTimes Times(MirrorStreamSettings mirror) =>
-        new() { Silence = mirror.Silence, Beat = mirror.Silence / (BeatsMissed + 1) };
+        new() { Silence = mirror.Silence, Beat = mirror.Silence / MirrorTimes.BeatsInSilence };
 
     public void Start()
     {

@@ -53,7 +53,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     {
         _runtime = runtime;
         _link = link;
-        _times = times;
+        _times = times with { Beat = Agreed(times.Beat, link.PeerSilence) };
         _stall = stall;
         _beat = beat;
         _heard = heard;
@@ -61,8 +61,15 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         _monitor = runtime.NewMonitor();
         _arrivedAt = _movedAt = Now;
         // The first beat goes out at once: it tells the other side where this one stands.
-        _beatAt = Now - (long)(times.Beat.TotalSeconds * runtime.Time.TimestampFrequency);
+        _beatAt = Now - (long)(_times.Beat.TotalSeconds * runtime.Time.TimestampFrequency);
     }
+
+    /// <summary>
+    /// How often something is said: as often as this side wants to hear, or oftener if the other one gives up sooner;
+    /// both come to the same. A box of before this was told says nothing of its patience.
+    /// </summary>
+    internal static TimeSpan Agreed(TimeSpan own, TimeSpan? peerSilence) =>
+        peerSilence / MirrorTimes.BeatsInSilence is { } wanted && wanted < own ? wanted : own;
 
     long Now => _runtime.Time.GetTimestamp();
 
@@ -313,6 +320,8 @@ sealed class MirrorConduit : IByteChannel, IDisposable
 
     void PumpEvent(PeerEvent e)
     {
+        // That something came is all that a kind of a newer box tells us.
+        if (e.Kind != PeerEventKind.Beat) return;
         using (_monitor.Hold())
         {
             if (e.Work > _work)

@@ -5,6 +5,8 @@ namespace NasFirmware.Mirroring;
 /// <summary>Times and bounds that all mirrors of a box share.</summary>
 record MirrorTimes
 {
+    /// <summary>So many beats fit into the silence after which the other side is taken for gone.</summary>
+    internal const int BeatsInSilence = 4;
     /// <summary>Something is said at least so often.</summary>
     public TimeSpan Beat { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>Who says nothing for so long has gone, whatever the connection looks like.</summary>

@@ -185,6 +185,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         }
         using (lease)
         {
+            link.OwnSilence = mirror.Options.Times.Silence;
             link.Welcome(hello);
             using var gone = CancellationTokenSource.CreateLinkedTokenSource(stop, volume.Gone);
             Receive(mirror, reception, link, lease!, gone.Token);

@@ -68,7 +68,11 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         _runtime = host.Runtime;
         _monitor = _runtime.NewMonitor();
         _random = new Random(host.NewSeed());
-        _hello = new PeerHello { Purpose = PeerPurpose.Mirror, Box = host.Box, Mirror = options.Name };
+        _hello = new PeerHello
+        {
+            Purpose = PeerPurpose.Mirror, Box = host.Box, Mirror = options.Name,
+            Silence = PeerLink.InMilliseconds(options.Times.Silence),
+        };
         _meter = new MirrorMeter(host.Board, _runtime.Time, new MirrorStatus
         {
             Name = options.Name, IsSource = true, Peer = options.Peer, Pfs = options.Place,

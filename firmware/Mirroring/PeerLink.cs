@@ -31,6 +31,10 @@ sealed class PeerLink : IDisposable
 
     internal PeerIdentity Peer => _connection.Peer;
     internal MirrorFrames Frames { get; }
+    /// <summary>After how long without a word this side gives up; told by <see cref="Welcome"/>.</summary>
+    internal TimeSpan? OwnSilence { get; set; }
+    /// <summary>After how long without a word the other side gives up; null: it did not say.</summary>
+    internal TimeSpan? PeerSilence { get; private set; }
 
     /// <summary>
     /// Dials and says Hello; returns when the other side has said Welcome.
@@ -49,6 +53,7 @@ sealed class PeerLink : IDisposable
             link.Send(FrameKind.Hello, hello, PeerJson.Default.PeerHello);
             welcome = PeerMessages.DecodeWelcome(link.ReadMessage(FrameKind.Welcome));
             link.HandshakeDone();
+            link.PeerSilence = OfMilliseconds(welcome.Silence);
             if (welcome.Refusal is { } sentence) throw new PeerRefusedException(sentence, welcome.Later);
             return link;
         }
@@ -62,19 +67,26 @@ sealed class PeerLink : IDisposable
     internal PeerHello ReadHello(CancellationToken stop)
     {
         using CancellationTokenRegistration ending = stop.Register(_connection.Dispose);
-        return PeerMessages.DecodeHello(ReadMessage(FrameKind.Hello));
+        PeerHello hello = PeerMessages.DecodeHello(ReadMessage(FrameKind.Hello));
+        PeerSilence = OfMilliseconds(hello.Silence);
+        return hello;
     }
+
+    static TimeSpan? OfMilliseconds(long? value) => value is { } ms ? TimeSpan.FromMilliseconds(ms) : null;
 
     /// <summary>Takes the connection; the purpose's own frames follow.</summary>
     internal void Welcome(PeerHello hello, params string[] features)
     {
         Send(FrameKind.Welcome, new PeerWelcome
         {
-            Box = _box, Version = Math.Min(hello.Version, PeerProtocol.Version),
+            Box = _box, Version = Math.Min(hello.Version, PeerProtocol.Version), Silence = InMilliseconds(OwnSilence),
             Features = features.Length == 0 ? null : features,
         }, PeerJson.Default.PeerWelcome);
         HandshakeDone();
     }
+
+    /// <summary>As Hello and Welcome say it.</summary>
+    internal static long? InMilliseconds(TimeSpan? silence) => (long?)silence?.TotalMilliseconds;
 
     /// <summary>Does not take it.</summary>
     /// <param name="sentence">Why, for the owner of the other box.</param>

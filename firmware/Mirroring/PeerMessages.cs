@@ -27,6 +27,9 @@ sealed record PeerHello
     public string? Mirror { get; init; }
     /// <summary>The shared UUID of the dialling side's PFS.</summary>
     public Guid? SharedUuid { get; init; }
+    /// <summary>Milliseconds without a word after which the dialling side gives the connection up; null: it is an
+    /// older box, which does not tell.</summary>
+    public long? Silence { get; init; }
     /// <summary>Extensions that the dialling side would use, see <c>docs/MIRRORING.md</c>.</summary>
     public IReadOnlyList<string>? Features { get; init; }
 }
@@ -37,6 +40,8 @@ sealed record PeerWelcome
     /// <summary>The highest version that both speak; 0 with a refusal.</summary>
     public int Version { get; init; }
     public string? Box { get; init; }
+    /// <summary>The same of the side that was dialled.</summary>
+    public long? Silence { get; init; }
     /// <summary>Those of the extensions offered that are to be used.</summary>
     public IReadOnlyList<string>? Features { get; init; }
     /// <summary>Why the connection ends here, a sentence for the owner; null: it goes on.</summary>
@@ -108,6 +113,7 @@ static class PeerMessages
         Check(IsName(hello.Purpose), "purpose");
         Check(hello.Mirror is null || IsName(hello.Mirror), "mirror");
         Check(hello.SharedUuid != Guid.Empty, "sharedUuid");
+        Check(IsSilence(hello.Silence), "silence");
         return hello with { Box = Clean(hello.Box, NameCharsMax), Features = Features(hello.Features) };
     }
 
@@ -118,6 +124,7 @@ static class PeerMessages
         {
             Check(welcome.Version is >= PeerProtocol.VersionMin and <= PeerProtocol.Version, "version");
         }
+        Check(IsSilence(welcome.Silence), "silence");
         return welcome with
         {
             Box = Clean(welcome.Box, NameCharsMax), Features = Features(welcome.Features),
@@ -163,6 +170,9 @@ static class PeerMessages
     /// <summary>What the configuration admits as the name of a section, and purposes.</summary>
     static bool IsName(string? text) => text is { Length: > 0 and <= NameCharsMax }
         && text.All(c => !char.IsControl(c) && !char.IsSurrogate(c));
+
+    // Nobody can make the other side say something all the time. A configuration admits no less than a second.
+    static bool IsSilence(long? milliseconds) => milliseconds is null or (>= 100 and <= 86_400_000);
 
     static IReadOnlyList<string>? Features(IReadOnlyList<string>? features)
     {

@@ -210,7 +210,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             var options = new VerifyOptions
             {
                 Full = job.Full, OwnName = _host.Box, PeerName = mirror.Peer,
-                Progress = job.Progress,
+                Progress = job.Progress, Time = _host.Time,
             };
             VerifyResult result = new VerifySession(side, channel, options).Run(stop.Token);
             // The other side takes the outcome and hangs up.

@@ -41,6 +41,10 @@ public sealed record VerifyOptions
     /// <summary>Names of the sides, for messages.</summary>
     public string OwnName { get; init; } = "this side";
     public string PeerName { get; init; } = "the other side";
+    /// <summary>The other side may say that it is at work on one answer for so long; then it does not mean to answer.
+    /// A range is a few thousand records or 32 MiB, whichever is less.</summary>
+    public TimeSpan AnswerMax { get; init; } = TimeSpan.FromMinutes(10);
+    public TimeProvider Time { get; init; } = TimeProvider.System;
     /// <summary>After each range: records and bytes of data so far.</summary>
     public Action<long, long>? Progress { get; init; }
 }
@@ -311,11 +315,17 @@ public sealed class VerifySession
 
     ReadOnlySpan<byte> Receive(VerifyOp expected, int bytesMax, bool exact)
     {
+        long asked = _options.Time.GetTimestamp();
         while (true)
         {
             if (!_wire.TryReceive(out VerifyOp op, out ReadOnlySpan<byte> body))
                 throw new EndOfStreamException($"{_options.PeerName} hung up");
-            if (op == VerifyOp.Working) continue;
+            if (op == VerifyOp.Working)
+            {
+                if (_options.Time.GetElapsedTime(asked) < _options.AnswerMax) continue;
+                throw new InvalidDataException(FormattableString.Invariant(
+                    $"{_options.PeerName} works on {expected} for {_options.AnswerMax.TotalMinutes:0} minutes already"));
+            }
             if (op == VerifyOp.Error) throw new IOException($"{_options.PeerName}: {VerifyWire.Text(body)}");
             if (op != expected || body.Length > bytesMax || (exact && body.Length != bytesMax)
                 || (expected == VerifyOp.List && body.Length % VerifyRecord.Bytes != 0))

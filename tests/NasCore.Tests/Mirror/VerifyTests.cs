@@ -345,4 +345,36 @@ public sealed class VerifyTests
         IOException said = Assert.Throws<IOException>(() => told.Run(CancellationToken.None));
         Assert.Contains("disk ?[31m on fire", said.Message, StringComparison.Ordinal);
     }
+
+    /// <summary>Is at work for ever; the clock goes on by half a minute whenever it is looked at.</summary>
+    sealed class Busy(byte[] intro) : TimeProvider, IByteChannel
+    {
+        readonly byte[] _working = Message(VerifyOp.Working, []);
+        long _looks, _at;
+
+        public override long TimestampFrequency => 1;
+        public override long GetTimestamp() => Interlocked.Increment(ref _looks) * 30;
+
+        public int Read(Span<byte> destination)
+        {
+            if (_looks > 1000) throw new InvalidOperationException("the comparison never ends");
+            for (int i = 0; i < destination.Length; i++, _at++)
+                destination[i] = _at < intro.Length ? intro[_at] : _working[(_at - intro.Length) % _working.Length];
+            return destination.Length;
+        }
+
+        public void Write(ReadOnlySpan<byte> source) { }
+    }
+
+    [Fact]
+    public void Peer_that_is_at_work_for_ever_does_not_keep_the_comparisons_of_others_waiting()
+    {
+        using VerifyPair pair = Filled();
+        pair.Slave.Fs.VerifySide(VerifyPair.SlavePfs).ReadFacts(0, out VerifyFacts facts);
+        byte[] fact = System.Runtime.InteropServices.MemoryMarshal.AsBytes([facts]).ToArray();
+        var busy = new Busy([.. Message(VerifyOp.Facts, fact), .. Message(VerifyOp.Begin, [])]);
+        var session = new VerifySession(pair.Master.Fs.VerifySide(1), busy, new VerifyOptions { Time = busy });
+        var e = Assert.Throws<InvalidDataException>(() => session.Run(CancellationToken.None));
+        Assert.Contains("works on Digest for 10 minutes already", e.Message, StringComparison.Ordinal);
+    }
 }

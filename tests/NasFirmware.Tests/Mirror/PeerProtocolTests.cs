@@ -119,6 +119,8 @@ public sealed class PeerProtocolTests
     [InlineData("""{"purpose":"mirror","sharedUuid":"x"}""")]
     [InlineData("""{"purpose":"mirror","features":[""]}""")]
     [InlineData("""{"purpose":"mirror","features":[1,2]}""")]
+    [InlineData("""{"purpose":"mirror","silence":1}""")]
+    [InlineData("""{"purpose":"mirror","silence":-5000}""")]
     public void Hello_with_a_lie_ends_the_connection_before_anyone_sees_it(string hello)
     {
         var purpose = new Purpose();
