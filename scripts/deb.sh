@@ -90,10 +90,20 @@ fill() {
     put 644 "$scratch/zsh" usr/share/zsh/vendor-completions/_nashammer
     put 644 "$scratch/fish" usr/share/fish/vendor_completions.d/nashammer.fish
     ln -s nashammer "$tree/usr/share/bash-completion/completions/hammer"
+    manual "$arch"
     put 644 $package/copyright usr/share/doc/nashammer/copyright
     changelog | zip_to usr/share/doc/nashammer/changelog.gz
     notices "$(rid_of "$arch")" | zip_to usr/share/doc/nashammer/THIRD-PARTY-NOTICES.gz
     put 644 $package/lintian-overrides usr/share/lintian/overrides/nashammer
+}
+
+# Pages made from the program's own --help, and the names that lead to them.
+manual() {
+    local page
+    run_program "$1" man "$scratch/man"
+    for page in "$scratch"/man/*.8; do zip_to "usr/share/man/man8/$(basename "$page").gz" <"$page"; done
+    ln -s nashammer.8.gz "$tree/usr/share/man/man8/hammer.8.gz"
+    for page in mount umount; do ln -s nashammer-volume.8.gz "$tree/usr/share/man/man8/$page.nashammer.8.gz"; done
 }
 
 # What the program links against, from the libraries of its architecture. libssl is loaded by name at run time: it
@@ -114,8 +124,7 @@ describe() {
         echo "Architecture: $arch"
         sed -n '/^Maintainer: /p' $package/control
         echo "Installed-Size: $(du -k --apparent-size -s "$tree" | cut -f 1)"
-        echo "Section: admin"
-        echo "Priority: optional"
+        sed -n '/^\(Section\|Priority\): /p' $package/control
         sed -n '/^Package: /,$p' $package/control | sed -e '/^\(Package\|Architecture\):/d' \
             -e "s/\${shlibs:Depends}/$shlibs/"
     } >"$tree/DEBIAN/control"

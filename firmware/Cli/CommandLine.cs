@@ -55,6 +55,7 @@ static class CommandLine
         var root = new RootCommand("HAMMER volumes of DragonFly BSD on Linux: made, checked, mounted and mirrored.");
         foreach (Command verb in verbs.OrderBy(v => v.Name, StringComparer.Ordinal)) root.Add(verb);
         root.Add(CompletionCommand.Create(root));
+        root.Add(ManCommand.Create(root));
         return root;
     }
 
