@@ -145,6 +145,7 @@ build() {
     find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
     # One thread: with more, xz cuts the data into blocks by their number.
     dpkg-deb --root-owner-group --threads-max=1 -Zxz -z6 --build "$tree" "$scratch/$arch.deb" >/dev/null
+    rm -f out/nashammer_*_"$arch".deb
     mv -f "$scratch/$arch.deb" "$file"
     echo "$file: $(stat -c %s "$file") bytes, sha256 $(sha256sum <"$file" | cut -d ' ' -f 1)"
 }

@@ -10,10 +10,10 @@ packages_of() {
         build) echo ca-certificates git make ;;
         aot) echo clang lld zlib1g-dev ;;
         arm64) echo clang lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross zlib1g-dev:arm64 ;;
-        deb) echo dpkg-dev xz-utils lintian man-db qemu-user-static ;;
+        deb) echo dpkg-dev xz-utils qemu-user-static ;;
         test) echo zstd qemu-user-static attr acl e2fsprogs rsync git tar util-linux mount procps iproute2 nftables \
             python3 smbclient samba fio stress-ng dbench openssh-server openssh-client \
-            systemd systemd-container jq ;;
+            systemd systemd-container jq lintian man-db mandoc ;;
         demo) echo attr acl rsync util-linux mount procps tar iproute2 nftables jq ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;
         *) echo "setup: there is no package group '$1' (build aot arm64 deb test demo bench)" >&2; return 1 ;;

@@ -141,6 +141,7 @@ step "build" dotnet build NasHammer.sln --no-restore -c "$configuration" -v q --
 step "structure" "tests/NasTidy/bin/$configuration/net10.0/NasTidy" "$root"
 git diff --quiet -- docs/structure.svg 2>/dev/null || echo "test: docs/structure.svg is drawn anew: commit it"
 step "native programs" scripts/build.sh linux-x64 linux-arm64
+step "packages for Debian" scripts/deb.sh
 self_test linux-x64 out/linux-x64/nashammer
 self_test linux-arm64 qemu-aarch64-static out/linux-arm64/nashammer
 for project in tests/*.Tests; do

@@ -10,8 +10,8 @@ namespace NasFirmware.Cli;
 
 /*
  * The manual pages are the help, in another dress: each verb's `--help` is taken as it is printed, cut into its parts
- * and set in man(7)'s macros. What is written here is only what no verb's help can say: which verbs belong together, and
- * what a family is for. A verb that no family names comes into the page of the box, so that none is ever without one.
+ * and set in man(7)'s macros. What is written here is only what no verb's help can say: which verbs belong together,
+ * and what a family is for. A verb that no family names comes into the page of the box, so that none is ever without one.
  */
 
 /// <summary>A page of the manual: a family of verbs.</summary>
@@ -37,16 +37,16 @@ static class ManCommand
         new("", "HAMMER volumes of DragonFly BSD on Linux",
             [
                 "nashammer makes, checks, mounts and mirrors volumes of DragonFly BSD's HAMMER file system, version 1, "
-                    + "in user space. Its verbs are those of hammer(8), with their arguments, output and exit codes, and "
-                    + "more: it is also the daemon of a box that keeps its mirrors by itself. Options of hammer(8) may "
-                    + "stand before the verb. The program may be called as hammer, too.",
+                    + "in user space. Its verbs are those of hammer(8), with their arguments, output and exit codes, "
+                    + "and more: it is also the daemon of a box that keeps its mirrors by itself. Options of hammer(8) "
+                    + "may stand before the verb. The program may be called as hammer, too.",
                 "Each verb is described in the page of its family; see below.",
             ],
             ["completion", "selftest"]),
         new("volume", "make, mount, check and show HAMMER volumes",
             [
-                "Volumes are disks, partitions or image files. A file system of several volumes is named by all of them, "
-                    + "with colons between.",
+                "Volumes are disks, partitions or image files. A file system of several volumes is named by all of "
+                    + "them, with colons between.",
                 "As mount.nashammer(8) and umount.nashammer(8) the program serves mount(8) for lines of fstab(5) with "
                     + "the type nashammer.",
             ],
@@ -59,8 +59,8 @@ static class ManCommand
             ["pfs-*"]),
         new("mirror", "mirror pseudo-filesystems, and compare them",
             [
-                "A mirror sends the records that changed since the slave's state, whatever the number of files, and may "
-                    + "break anywhere. The daemon does it by itself for each [mirrors.NAME] of its configuration.",
+                "A mirror sends the records that changed since the slave's state, whatever the number of files, and "
+                    + "may break anywhere. The daemon does it by itself for each [mirrors.NAME] of its configuration.",
             ],
             ["mirror-*", "verify"]),
         new("peer", "the other boxes that this one knows",
@@ -82,8 +82,8 @@ static class ManCommand
             ["reblock*"]),
         new(Box, "the daemon of a box, its state and its panel",
             [
-                "A box is a machine with one configuration, /etc/nashammer/config.toml, whose daemon mounts its volumes, "
-                    + "keeps its mirrors in step, and says how it is.",
+                "A box is a machine with one configuration, /etc/nashammer/config.toml, whose daemon mounts its "
+                    + "volumes, keeps its mirrors in step, and says how it is.",
             ],
             []),
     ];
@@ -155,7 +155,6 @@ static class ManCommand
     {
         HelpText help = HelpText.Of(root, name);
         if (name.Length == 1) roff.Verb(name[0]);
-        else roff.Paragraph("");
         roff.Usage(help.Usage);
         roff.Paragraph(help.Description);
         foreach ((string item, string text) in help.Items) roff.Item(item, text);

@@ -7,7 +7,10 @@ namespace NasFirmware.Cli;
 /// <summary>Text in the macros of man(7), so that man(1) and mandoc(1) have nothing to say against it.</summary>
 sealed class RoffWriter
 {
+    const int ColumnsMax = 78;
+
     readonly StringBuilder _text = new();
+    bool _underHeading;
 
     public override string ToString() => _text.ToString();
 
@@ -15,29 +18,57 @@ sealed class RoffWriter
         Line($".TH {page.ToUpperInvariant().Replace("-", "\\-", StringComparison.Ordinal)} 8 \"{date}\" NasHammer"
             + " \"System Manager's Manual\"");
 
-    internal void Section(string name) => Line(".SH " + name);
+    internal void Section(string name) => Heading(".SH " + name);
 
-    internal void Verb(string name) => Line(".SS " + Safe(name));
+    internal void Verb(string name) => Heading(".SS " + Safe(name));
+
+    void Heading(string line)
+    {
+        Line(line);
+        _underHeading = true;
+    }
 
     /// <summary>A line of macros or of text that is safe already.</summary>
-    internal void Line(string line) => _text.Append(line).Append('\n');
+    internal void Line(string line)
+    {
+        _text.Append(line).Append('\n');
+        _underHeading = false;
+    }
 
+    /// <summary>Text, broken between words.</summary>
     internal void Text(string text)
     {
-        if (text.Length > 0) Line(Safe(text));
+        string line = "";
+        foreach (string word in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string next = Safe(word);
+            if (line.Length > 0 && line.Length + 1 + next.Length > ColumnsMax)
+            {
+                Line(line);
+                line = "";
+            }
+            line = line.Length == 0 ? next : line + " " + next;
+        }
+        if (line.Length > 0) Line(line);
+    }
+
+    // A heading makes the gap itself.
+    void Gap()
+    {
+        if (!_underHeading) Line(".PP");
     }
 
     /// <summary>Each sentence on a line of its own; without text only the gap.</summary>
     internal void Paragraph(string text)
     {
         if (text.Length == 0) return;
-        Line(".PP");
+        Gap();
         Sentences(text);
     }
 
     internal void Usage(string usage)
     {
-        Line(".PP");
+        Gap();
         string[] words = usage.Split(' ');
         int bold = words.TakeWhile(w => w.Length > 0 && (char.IsAsciiLetterLower(w[0]))).Count();
         Line(".B " + Safe(string.Join(' ', words[..bold])));

@@ -1,0 +1,270 @@
+using System;
+using System.Diagnostics;
+using System.IO;
+using System.Runtime.InteropServices;
+using NasTesting;
+using Xunit;
+
+namespace NasFirmware.Tests.Daemon;
+
+/// <summary>
+/// The Debian package (scripts/deb.sh) as an owner meets it: installed, upgraded, removed and purged in a container
+/// with a real systemd over this machine's own tree. What is written goes to memory.
+/// </summary>
+public sealed class PackageTests : IDisposable
+{
+    readonly string _folder = Directory.CreateTempSubdirectory("nashammer-package-").FullName;
+
+    static string Architecture =>
+        RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "arm64" : "amd64";
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    static string Package(string architecture)
+    {
+        string[] found = Directory.GetFiles(Path.Combine(GoldenData.RepositoryRoot, "out"),
+            $"nashammer_*_{architecture}.deb");
+        Assert.True(found.Length == 1, $"{found.Length} packages for {architecture} in out: scripts/deb.sh makes one");
+        return found[0];
+    }
+
+    (int Code, string Output) Run(string script, int seconds = 240)
+    {
+        var start = new ProcessStartInfo("/usr/bin/timeout", ["-k", "10",
+            seconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "/bin/bash", "-c",
+            "exec 2>&1\n" + script]) { RedirectStandardOutput = true, WorkingDirectory = GoldenData.RepositoryRoot };
+        start.Environment["T"] = _folder;
+        start.Environment["DEB"] = Package(Architecture);
+        start.Environment["LC_ALL"] = "C.UTF-8";
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output);
+    }
+
+    [Fact]
+    public void Lintian_has_nothing_to_say()
+    {
+        (_, string output) = Run("lintian --allow-root --tag-display-limit 0 \"$DEB\"");
+        Assert.Equal("", output);
+    }
+
+    public static TheoryData<string> Architectures =>
+        Environment.GetEnvironmentVariable("NASHAMMER_FULL") == "1" ? ["amd64", "arm64"] : [Architecture];
+
+    /// <summary>Of both architectures with NASHAMMER_FULL=1.</summary>
+    [Theory, MemberData(nameof(Architectures))]
+    public void Made_again_the_package_has_the_same_bytes(string architecture)
+    {
+        string package = Package(architecture);
+        byte[] before = File.ReadAllBytes(package);
+        (int code, string output) = Run($"umask 077; TZ=Asia/Tokyo LC_ALL=C scripts/deb.sh {architecture}");
+        Assert.True(code == 0, output);
+        Assert.Equal(before, File.ReadAllBytes(package));
+    }
+
+    [Fact]
+    public void Nothing_of_the_building_machine_is_in_the_program()
+    {
+        (_, string output) = Run($"""
+            for deb in "$DEB" "{Package(Architecture == "amd64" ? "arm64" : "amd64")}"; do
+                dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/bin/nashammer >"$T/program"
+                grep -c -a -F "$PWD" "$T/program"
+                readelf -S -W "$T/program" | grep -c -E '\.(debug|symtab)'
+            done
+            """);
+        Assert.Equal("0\n0\n0\n0\n", output);
+    }
+
+    [Fact]
+    public void Installed_upgraded_removed_and_purged_without_losing_a_mirror_or_a_key()
+    {
+        File.WriteAllText(Path.Combine(_folder, "inside.sh"), Inside);
+        (int code, string output) = Run(Outside);
+        Assert.True(code == 0, output);
+    }
+
+    const string Outside = """
+        set -eEuo pipefail
+        trap 'echo "failed at line $LINENO: $BASH_COMMAND"' ERR
+        disk=
+        clean() {
+            cd /; umount "$T/root" 2>/dev/null; umount "$T/memory" 2>/dev/null
+            [ -z "$disk" ] || losetup -d "$disk"
+            find "$T" -mindepth 1 -xdev -delete
+        }
+        trap clean EXIT
+        cd "$T"
+        mkdir memory root
+        mount -t tmpfs -o size=900m,mode=755 container memory
+        mkdir memory/upper memory/work memory/labelled
+        mount -t overlay overlay -o lowerdir=/,upperdir=memory/upper,workdir=memory/work root
+        systemd-id128 new >root/etc/machine-id
+        # A machine that never had the program, and its owner keeps no service from starting.
+        rm -rf root/etc/nashammer root/var/lib/nashammer root/usr/bin/nashammer root/usr/sbin/policy-rc.d
+        rm -f root/etc/dpkg/dpkg.cfg.d/*
+        mkdir -p root/var/lib/disks
+        cp "$DEB" root/first.deb
+        # The next version: the same program, another default configuration.
+        dpkg-deb -R "$DEB" next
+        sed -i 's/^Version: .*/&+next/' next/DEBIAN/control
+        echo '# The next version says one thing more.' >>next/etc/nashammer/config.toml
+        dpkg-deb --root-owner-group -Znone -b next root/next.deb >/dev/null
+        program=$PWD/next/usr/bin/nashammer
+        for label in photos backup; do
+            truncate -s 1G root/var/lib/disks/$label.img
+            "$program" newfs -f -u 32m -L $label root/var/lib/disks/$label.img >/dev/null
+        done
+        truncate -s 1G memory/labelled/image
+        "$program" newfs -f -u 32m -L 'on a disk' memory/labelled/image >/dev/null
+        disk=$(losetup --show -f memory/labelled/image)
+        rm -rf next
+        echo "DISK=$disk" >root/disk
+        cp inside.sh root/inside.sh
+        cat >root/etc/systemd/system/trial.service <<'C'
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/bash /inside.sh
+        ExecStopPost=/bin/sh -c 'journalctl --no-pager -u nashammer.service -u right.service | tail -n 60'
+        ExecStopPost=systemctl --no-block poweroff
+        StandardOutput=append:/trial.out
+        StandardError=append:/trial.out
+        C
+        printf '[Unit]\nRequires=basic.target\nWants=trial.service\nAfter=basic.target\nAllowIsolate=yes\n' \
+            >root/etc/systemd/system/trial.target
+        timeout 200 systemd-nspawn --quiet --register=no --keep-unit -D root -b --private-network --bind=/dev/fuse \
+            --bind="$disk" --console=pipe systemd.unit=trial.target systemd.mask=systemd-udevd.service \
+            </dev/null >console 2>&1 || true
+        cat root/trial.out
+        grep -q '^ALL OF IT HELD$' root/trial.out || { tail -n 30 console; exit 1; }
+        """;
+
+    const string Inside = """
+        set -eEuo pipefail
+        trap 'echo "inside: failed at line $LINENO: $BASH_COMMAND"' ERR
+        export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/
+        until_true() {
+            local n=0
+            until eval "$1"; do
+                n=$((n + 1)); [ $n -lt ${2:-300} ] || { echo "never true: $1"; exit 1; }; sleep 0.1
+            done
+        }
+        install() { dpkg --force-confold --force-confdef -i "$1" </dev/null; }
+        now() { cut -d' ' -f1 /proc/uptime; }
+        ip link set lo up
+
+        # Installed: the daemon runs, also at the next start of the machine, with the shipped configuration.
+        install /first.deb
+        systemctl is-active -q nashammer
+        systemctl is-enabled -q nashammer
+        nashammer config check
+        hammer status >/dev/null
+        for link in /sbin/mount.nashammer /sbin/umount.nashammer /usr/bin/hammer; do [ -x $link ]; done
+        [ "$(stat -c %a /var/lib/nashammer)" = 700 ]
+        # Disks of HAMMER have names, and desktops leave them alone.
+        . /disk
+        udevadm test --action=add "/sys/class/block/${DISK#/dev/}" >/udev.out 2>/dev/null
+        grep -q '^ID_FS_TYPE=hammer$' /udev.out
+        grep -q '^UDISKS_IGNORE=1$' /udev.out
+        grep -q '^DEVLINKS=.*/dev/disk/by-label/on\\x20a\\x20disk' /udev.out
+
+        # Two boxes: the service, and another daemon on the same machine.
+        config() {
+            cat <<C
+        [box]
+        name = "$1"
+        state = "$2"
+        run = "$3"
+        [listen]
+        address = "127.0.0.1:$4"
+        [volumes.$5]
+        label = "$5"
+        images = ["/var/lib/disks/$5.img"]
+        mount = "/srv/$5"
+        [peers.$6]
+        address = "127.0.0.1:$7"
+        key = "$8"
+        [mirrors.family]
+        from = "left:photos/family"
+        to = "right:backup/family"
+        C
+        }
+        right() { config right /right /run/right 7446 backup left 7445 "$1" >/right.toml; }
+        zero=$(printf '0%.0s' {1..64})
+        right "$zero"
+        right "$(nashammer peer id | tail -n 1)"
+        { config left /var/lib/nashammer /run/nashammer 7445 photos right 7446 \
+            "$(nashammer peer id --config /right.toml | tail -n 1)"
+          printf '[pfs.family]\nvolume = "photos"\n'; } >/etc/nashammer/config.toml
+        cp /etc/nashammer/config.toml /mine.toml
+        systemd-run --quiet --unit=right nashammer daemon --config /right.toml
+        systemctl restart nashammer
+        until_true '[ -d /srv/photos/family/. ]'
+        echo first >/srv/photos/family/first; sync /srv/photos/family/first
+        until_true 'cmp -s /srv/photos/family/first /srv/backup/family/first'
+        key=$(sha256sum </var/lib/nashammer/box.pem)
+
+        # Upgraded, with a file open and another one being written: one restart, and the mirror goes on.
+        exec 9<>/srv/photos/family/first
+        (n=0; while [ ! -e /enough ]; do
+            echo $n 2>/dev/null >/srv/photos/family/written-$n || true; n=$((n + 1)); sleep 0.05
+        done) 2>/dev/null &
+        writer=$!
+        before=$(systemctl show -P MainPID nashammer)
+        from=$(now)
+        install /next.deb
+        [ "$(systemctl show -P MainPID nashammer)" != "$before" ]
+        [ "$(systemctl show -P NRestarts nashammer)" = 0 ]
+        until_true '[ "$(cat /srv/photos/family/first)" = first ]' 100
+        echo second >/srv/photos/family/second; sync /srv/photos/family/second
+        until_true 'cmp -s /srv/photos/family/second /srv/backup/family/second' 150
+        awk -v from="$from" -v to="$(now)" 'BEGIN { printf "upgraded and mirrored in %.1f s\n", to - from
+            exit !(to - from < 20) }'
+        exec 9>&-
+        touch /enough; wait $writer
+        [[ "$(dpkg-query -W -f '${Version}' nashammer)" = *+next ]]
+        # The owner's configuration is the owner's.
+        cmp /mine.toml /etc/nashammer/config.toml
+        [ "$(sha256sum </var/lib/nashammer/box.pem)" = "$key" ]
+
+        # A daemon that its owner switched off stays off; the former version can be put back.
+        systemctl disable -q --now nashammer
+        until_true '! mountpoint -q /srv/photos'
+        install /first.deb >/dev/null 2>&1
+        ! systemctl is-active -q nashammer
+        ! systemctl is-enabled -q nashammer
+        systemctl enable -q --now nashammer
+        until_true 'mountpoint -q /srv/photos'
+
+        # Installed anew over itself: as an upgrade.
+        install /first.deb >/dev/null 2>&1
+        until_true 'mountpoint -q /srv/photos'
+
+        # Removed: all is closed, and what is the owner's is there.
+        dpkg -r nashammer
+        ! mountpoint -q /srv/photos
+        ! systemctl is-active -q nashammer
+        [ ! -e /usr/bin/nashammer ]
+        [ ! -e /usr/lib/systemd/system/nashammer.service ]
+        cmp /mine.toml /etc/nashammer/config.toml
+        [ "$(sha256sum </var/lib/nashammer/box.pem)" = "$key" ]
+        touch /etc/nashammer/config.toml.before
+
+        # Purged: no trace in /etc, and the key is not taken away silently.
+        dpkg -P nashammer >/purge.out 2>&1
+        grep -q 'stay in /var/lib/nashammer' /purge.out
+        [ ! -e /etc/nashammer ]
+        [ "$(sha256sum </var/lib/nashammer/box.pem)" = "$key" ]
+        [ "$(find / -xdev -name '*nashammer*' -path '/*etc/*' ! -path '/proc/*' 2>/dev/null)" = "" ]
+        # Back again, it is the same box, with the same disk.
+        install /first.deb >/dev/null 2>&1
+        [ "$(sha256sum </var/lib/nashammer/box.pem)" = "$key" ]
+        systemctl stop nashammer right
+        nashammer check --data /var/lib/disks/photos.img
+        nashammer check --data /var/lib/disks/backup.img
+        cp /mine.toml /etc/nashammer/config.toml
+        systemctl start nashammer
+        until_true '[ "$(cat /srv/photos/family/second)" = second ]'
+        echo ALL OF IT HELD
+        """;
+}
