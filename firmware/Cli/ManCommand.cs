@@ -11,7 +11,8 @@ namespace NasFirmware.Cli;
 /*
  * The manual pages are the help, in another dress: each verb's `--help` is taken as it is printed, cut into its parts
  * and set in man(7)'s macros. What is written here is only what no verb's help can say: which verbs belong together,
- * and what a family is for. A verb that no family names comes into the page of the box, so that none is ever without one.
+ * and what a family is for. A verb that no family names comes into the page of the box, so that none is ever without
+ * one.
  */
 
 /// <summary>A page of the manual: a family of verbs.</summary>
