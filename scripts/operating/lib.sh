@@ -4,6 +4,11 @@ program=${NASHAMMER:-nashammer}                        # the program
 config=${NASHAMMER_CONFIG:-/etc/nashammer/config.toml} # the configuration of the box
 socket=${NASHAMMER_SOCKET:-/run/nashammer/daemon.sock} # the daemon's socket
 reload=${NASHAMMER_RELOAD:-systemctl reload nashammer} # how the daemon is told to read the configuration again
+# On a card the configuration lies on a partition that is read-only but for so long.
+writable=${NASHAMMER_WRITABLE:-}
+if [ -z "$writable" ] && [ -x /usr/lib/nashammer/card-writable ] && mountpoint -q /run/nashammer-card/root; then
+    writable=/usr/lib/nashammer/card-writable
+fi
 
 say() { echo "$(basename "$0"): $*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -14,14 +19,9 @@ check_config() { "$program" config check "$1" || { rm -f "$1"; fail "nothing was
 # install_config NEW: puts a checked file in the configuration's place, the old one beside it, and tells the daemon. It
 # gets there by a rename, and on the disk before that: a power cut leaves the old file or the new one, never a part.
 install_config() {
-    local target
-    target=$(readlink -f "$config")
-    cp -p "$target" "$target.before"
-    cp -p "$target" "$target.new"
-    cat "$1" >"$target.new"
-    sync "$target.new"
-    mv -f "$target.new" "$target"
-    sync "$(dirname "$target")"
+    local put='cp -p "$1" "$1.before"; cp -p "$1" "$1.new"; cat >"$1.new"; sync "$1.new"; mv -f "$1.new" "$1"; '
+    put+='sync "$(dirname "$1")"'
+    $writable sh -ec "$put" sh "$(readlink -f "$config")" <"$1"
     rm -f "$1"
     $reload
 }

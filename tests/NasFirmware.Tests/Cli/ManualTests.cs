@@ -65,7 +65,8 @@ public sealed class ManualTests : IDisposable
     static string Words(string text) =>
         string.Join(' ', text.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries));
 
-    static string Rendered(string page) => Words(Shell($"MANWIDTH=1000 man --no-hyphenation --no-justification -P cat -l '{page}'"));
+    static string Rendered(string page) =>
+        Words(Shell($"MANWIDTH=1000 man --no-hyphenation --no-justification -P cat -l '{page}'"));
 
     static string Shell(string command)
     {

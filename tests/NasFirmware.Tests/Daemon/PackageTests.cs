@@ -149,16 +149,20 @@ public sealed class PackageTests : IDisposable
                 n=$((n + 1)); [ $n -lt ${2:-300} ] || { echo "never true: $1"; exit 1; }; sleep 0.1
             done
         }
+        apt() { apt-get -q -y --no-install-recommends "$@" </dev/null; }
         install() { dpkg --force-confold --force-confdef -i "$1" </dev/null; }
         now() { cut -d' ' -f1 /proc/uptime; }
         ip link set lo up
 
         # Installed: the daemon runs, also at the next start of the machine, with the shipped configuration.
-        install /first.deb
+        mkdir /take; cp /first.deb /take/nashammer_0_any.deb; cd /take
+        apt install ./nashammer_*.deb
+        cd /
         systemctl is-active -q nashammer
         systemctl is-enabled -q nashammer
         nashammer config check
         hammer status >/dev/null
+        nashammer status
         for link in /sbin/mount.nashammer /sbin/umount.nashammer /usr/bin/hammer; do [ -x $link ]; done
         [ "$(stat -c %a /var/lib/nashammer)" = 700 ]
         # Disks of HAMMER have names, and desktops leave them alone.
@@ -167,6 +171,10 @@ public sealed class PackageTests : IDisposable
         grep -q '^ID_FS_TYPE=hammer$' /udev.out
         grep -q '^UDISKS_IGNORE=1$' /udev.out
         grep -q '^DEVLINKS=.*/dev/disk/by-label/on\\x20a\\x20disk' /udev.out
+
+        lsblk -f >/dev/null
+        nashammer mount -o ro $DISK /mnt
+        nashammer umount /mnt
 
         # Two boxes: the service, and another daemon on the same machine.
         config() {
@@ -198,6 +206,8 @@ public sealed class PackageTests : IDisposable
           printf '[pfs.family]\nvolume = "photos"\n'; } >/etc/nashammer/config.toml
         cp /etc/nashammer/config.toml /mine.toml
         systemd-run --quiet --unit=right nashammer daemon --config /right.toml
+        systemctl reload nashammer
+        # The box's name and address are of the next start.
         systemctl restart nashammer
         until_true '[ -d /srv/photos/family/. ]'
         echo first >/srv/photos/family/first; sync /srv/photos/family/first
@@ -241,7 +251,7 @@ public sealed class PackageTests : IDisposable
         until_true 'mountpoint -q /srv/photos'
 
         # Removed: all is closed, and what is the owner's is there.
-        dpkg -r nashammer
+        apt remove nashammer
         ! mountpoint -q /srv/photos
         ! systemctl is-active -q nashammer
         [ ! -e /usr/bin/nashammer ]
@@ -251,7 +261,7 @@ public sealed class PackageTests : IDisposable
         touch /etc/nashammer/config.toml.before
 
         # Purged: no trace in /etc, and the key is not taken away silently.
-        dpkg -P nashammer >/purge.out 2>&1
+        apt purge nashammer >/purge.out 2>&1
         grep -q 'stay in /var/lib/nashammer' /purge.out
         [ ! -e /etc/nashammer ]
         [ "$(sha256sum </var/lib/nashammer/box.pem)" = "$key" ]

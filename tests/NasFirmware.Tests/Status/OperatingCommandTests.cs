@@ -1,0 +1,87 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using NasTesting;
+using Xunit;
+
+namespace NasFirmware.Tests.Status;
+
+/// <summary>
+/// Every command that docs/OPERATING.md tells an owner to type is run by a test: the table says by which one, and how
+/// it stands there. A new command in the document wants a test, and a row here.
+/// </summary>
+public sealed class OperatingCommandTests
+{
+    const string Scripts = "/usr/share/nashammer/operating/", Operating = "Pair/OperatingScriptTests.cs",
+        Package = "Daemon/PackageTests.cs", Peers = "Peers/PeerCommandTests.cs", Config = "Config/ConfigTests.cs",
+        Pair = "Pair/PairTests.cs";
+
+    // Command; test below tests/NasFirmware.Tests; what stands in it.
+    static readonly (string Command, string Test, string Text)[] s_rows =
+    [
+        ("apt install ./nashammer_*.deb", Package, "apt install ./nashammer_*.deb"),
+        ("apt remove nashammer", Package, "apt remove nashammer"),
+        ("apt purge nashammer", Package, "apt purge nashammer"),
+        ("nashammer status", Package, "nashammer status"),
+        ("lsblk -f", Package, "lsblk -f"),
+        ("nashammer config check", Package, "nashammer config check"),
+        ("systemctl reload nashammer", Package, "systemctl reload nashammer"),
+        ("nashammer mount -o ro /dev/sda /mnt", Package, "nashammer mount -o ro $DISK /mnt"),
+        ("nashammer peer pair", Peers, "Start(\"peer\", \"pair\", \"--yes-code\""),
+        ("nashammer peer pair nas1.local", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
+        ("nashammer peer pair 192.168.1.20", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
+        ("nashammer peer id", Peers, "Run(\"peer\", \"id\""),
+        ("nashammer peer add nas2 KEY 192.168.1.20", Peers, "Run(\"peer\", \"add\", \"nas2\""),
+        ("nashammer peer list", Peers, "Run(\"peer\", \"list\""),
+        ("nashammer peer remove nas2", Peers, "Run(\"peer\", \"remove\", \"nas2\""),
+        ("nashammer config check FILE", Config, "Run(\"config\", \"check\""),
+        ("nashammer config show --effective FILE", Config, "Run(\"config\", \"show\", \"--effective\""),
+        ("nashammer verify family", Pair, "verify family\n"),
+        ("nashammer verify family --full", Pair, "verify family --full"),
+        (Scripts + "first-disk.sh /dev/sda photos /srv/photos", Operating, "on left first-disk.sh"),
+        (Scripts + "first-disk.sh /dev/sda backup /srv/backup", Operating, "on left first-disk.sh"),
+        (Scripts + "replace-disk.sh /dev/sdb backup", Operating, "on right replace-disk.sh"),
+        (Scripts + "make-master.sh family /srv/backup/family", Operating, "on right make-master.sh family"),
+        (Scripts + "rejoin.sh family /srv/photos/family PROMOTION", Operating,
+            "on left rejoin.sh family \"$MASTER\" \"$promotion\" ||"),
+        (Scripts + "rejoin.sh family /srv/photos/family PROMOTION --yes", Operating,
+            "on left rejoin.sh family \"$MASTER\" \"$promotion\" --yes"),
+    ];
+
+    /// <summary>Lines of indented blocks, and of fenced ones that name no language, without their remarks.</summary>
+    static IEnumerable<string> Commands(string[] lines)
+    {
+        bool fenced = false, other = false;
+        foreach (string line in lines)
+        {
+            if (line.StartsWith("```", StringComparison.Ordinal))
+            {
+                fenced = !fenced;
+                other = fenced && line.Length > 3;
+                continue;
+            }
+            if (other || (!fenced && !line.StartsWith("    ", StringComparison.Ordinal))) continue;
+            string command = line.Split(" #")[0].Trim();
+            if (command.Length > 0) yield return command;
+        }
+    }
+
+    [Fact]
+    public void Every_command_of_the_document_is_run_by_a_test()
+    {
+        string root = GoldenData.RepositoryRoot;
+        var rows = s_rows.ToDictionary(r => r.Command, r => r, StringComparer.Ordinal);
+        var typed = Commands(File.ReadAllLines(Path.Combine(root, "docs", "OPERATING.md"))).ToHashSet();
+        Assert.True(typed.Count > 10, "docs/OPERATING.md has few commands");
+        Assert.All(typed, command =>
+        {
+            Assert.True(rows.TryGetValue(command, out (string Command, string Test, string Text) row),
+                $"docs/OPERATING.md: no row of OperatingCommandTests says which test runs: {command}");
+            string test = File.ReadAllText(Path.Combine(root, "tests", "NasFirmware.Tests", row.Test));
+            Assert.True(test.Contains(row.Text, StringComparison.Ordinal),
+                $"{row.Test} does not run {row.Command}: there is no: {row.Text}");
+        });
+        Assert.All(rows.Keys, command => Assert.True(typed.Contains(command), $"nobody is told to type: {command}"));
+    }
+}
