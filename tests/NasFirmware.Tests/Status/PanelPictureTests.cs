@@ -20,7 +20,7 @@ public sealed class PanelPictureTests
 
     static readonly Dictionary<string, BoxStatus> s_boxes = new()
     {
-        ["unproven"] = Boxes.Good with
+        ["new-box"] = Boxes.Good with
         {
             Volumes = [], Mirrors = [], Peers = [], Disks = [Boxes.Good.Disks[1]], UptimeSeconds = 90,
         },
