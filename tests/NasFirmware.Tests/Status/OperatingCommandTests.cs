@@ -15,7 +15,7 @@ public sealed class OperatingCommandTests
 {
     const string Scripts = "/usr/share/nashammer/operating/", Operating = "Pair/OperatingScriptTests.cs",
         Package = "Daemon/PackageTests.cs", Peers = "Peers/PeerCommandTests.cs", Config = "Config/ConfigTests.cs",
-        Pair = "Pair/PairTests.cs";
+        Pair = "Pair/PairTests.cs", Update = "Daemon/UpdateContainerTests.cs";
 
     // Command; test below tests/NasFirmware.Tests; what stands in it.
     static readonly (string Command, string Test, string Text)[] s_rows =
@@ -28,6 +28,8 @@ public sealed class OperatingCommandTests
         ("nashammer config check", Package, "nashammer config check"),
         ("systemctl reload nashammer", Package, "systemctl reload nashammer"),
         ("nashammer mount -o ro /dev/sda /mnt", Package, "nashammer mount -o ro $DISK /mnt"),
+        ("nashammer update nashammer_0.2.0_arm64.deb", Update, "nashammer update /2.0.deb"),
+        ("nashammer update --status", Update, "nashammer update --status |"),
         ("nashammer peer pair", Peers, "Start(\"peer\", \"pair\", \"--yes-code\""),
         ("nashammer peer pair nas1.local", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
         ("nashammer peer pair 192.168.1.20", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
