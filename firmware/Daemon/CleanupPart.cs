@@ -128,22 +128,31 @@ sealed class CleanupThread : IDisposable
         LinuxProcess.LowerPriority();
         while (!_stop.IsCancellationRequested)
         {
-            if (_isNew) _cleanup = null;
+            bool isNew = _isNew;
             _isNew = false;
+            if (isNew) _cleanup?.Renew();
             if (_context.Settings.Volumes.Any(v => v.Name == _volume && v.Cleanup && !v.ReadOnly)) RunVolume();
+            else RunEnd();
             _wake.WaitOne(s_look);
         }
+        RunEnd();
+    }
+
+    void RunEnd()
+    {
+        _cleanup?.Dispose();
+        _cleanup = null;
     }
 
     void RunVolume()
     {
         if (_volumes.Find(_volume) is not { } handle)
         {
-            _cleanup = null;
+            RunEnd();
             return;
         }
-        if (_cleanup?.Handle != handle)
-            _cleanup = new CleanupOfVolume(handle, _context, _log, () => _volumes.PowerOf(_volume));
+        if (_cleanup?.Handle != handle) RunEnd();
+        _cleanup ??= new CleanupOfVolume(handle, _context, _log, () => _volumes.PowerOf(_volume));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop, handle.Gone);
         double share = _context.Settings.History.Share;
         try
@@ -171,7 +180,7 @@ sealed class CleanupThread : IDisposable
 }
 
 /// <summary>The clean-up of one mounted volume. For one thread.</summary>
-sealed class CleanupOfVolume
+sealed class CleanupOfVolume : IDisposable
 {
     /// <summary>Big-blocks that are filled less are emptied.</summary>
     const int ReblockFillPercent = 95;
@@ -179,7 +188,7 @@ sealed class CleanupOfVolume
     readonly DaemonContext _context;
     readonly ILogger _log;
     readonly HistoryKeeper _keeper;
-    readonly long _floorBytes;
+    long _floorBytes;
     Dictionary<int, HistoryPolicy> _policies = [];
     Reblock? _reblock;
     readonly Func<DiskPower> _power;
@@ -194,15 +203,7 @@ sealed class CleanupOfVolume
         Handle = handle;
         _context = context;
         _log = log;
-        HistorySettings history = context.Settings.History;
-        HammerFs host = handle.Fs;
-        _floorBytes = (long)(host.TotalBytes * history.FreeFloor);
-        _keeper = new HistoryKeeper(host, new HistoryKeeperOptions
-        {
-            PolicyOf = id => _policies.TryGetValue(id, out HistoryPolicy? own) ? own : Policy(history.Keep),
-            FreeFloorBytes = _floorBytes, Period = history.Interval,
-            Log = text => CleanupLog.Line(log, handle.Name, text),
-        });
+        _keeper = new HistoryKeeper(handle.Fs, Options());
         // A box that starts often does not tidy often.
         _reblockedAt = context.Time.GetTimestamp();
         _reblockedTid = handle.Fs.DurableTid;
@@ -211,6 +212,30 @@ sealed class CleanupOfVolume
     }
 
     internal VolumeHandle Handle { get; }
+
+    HistoryKeeperOptions Options()
+    {
+        HistorySettings history = _context.Settings.History;
+        _floorBytes = (long)(Handle.Fs.TotalBytes * history.FreeFloor);
+        return new HistoryKeeperOptions
+        {
+            PolicyOf = id => _policies.TryGetValue(id, out HistoryPolicy? own) ? own : Policy(history.Keep),
+            FreeFloorBytes = _floorBytes, Period = history.Interval,
+            Log = text => CleanupLog.Line(_log, Handle.Name, text),
+        };
+    }
+
+    /// <summary>The settings are new: they hold from now on, and what is under way goes on.</summary>
+    internal void Renew() => _keeper.Renew(Options());
+
+    /// <summary>Gives back what a reblock under way had reserved, if the file system is still there.</summary>
+    public void Dispose()
+    {
+        if (_reblock is null) return;
+        using IDisposable? use = Handle.TryUse();
+        if (use is not null) _reblock.Dispose();
+        _reblock = null;
+    }
 
     static HistoryPolicy Policy(KeepSettings keep) => new()
     {

@@ -49,9 +49,9 @@ public sealed unsafe class LinuxFile : IDisposable
     /// The same file opened again for direct I/O, if a page of it can be read that way; null where the file system
     /// below cannot.
     /// </summary>
-    public LinuxFile? TryOpenDirect()
+    public LinuxFile? TryOpenDirect(bool readOnly = false)
     {
-        int fd = Libc.Open($"/proc/self/fd/{_fd}", ORdWr | OCloExec | OpenFlags.Direct, 0);
+        int fd = Libc.Open($"/proc/self/fd/{_fd}", (readOnly ? ORdOnly : ORdWr) | OCloExec | OpenFlags.Direct, 0);
         if (fd < 0) return null;
         using var page = new NativeSlab(PageBytes);
         nint n;
@@ -159,10 +159,13 @@ public sealed unsafe class LinuxFile : IDisposable
         _ = Libc.SyncFileRange(_fd, offset, length, write);
     }
 
-    public void DropCache()
+    public void DropCache() => DropCache(0, 0);
+
+    /// <summary>Of a range of whole pages (length 0: to the end) what is clean.</summary>
+    public void DropCache(long offset, long length)
     {
         const int dontNeed = 4;
-        _ = Libc.PosixFAdvise(_fd, 0, 0, dontNeed);
+        _ = Libc.PosixFAdvise(_fd, offset, length, dontNeed);
     }
 
     public void Dispose()

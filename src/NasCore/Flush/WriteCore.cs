@@ -73,6 +73,7 @@ public sealed partial class WriteCore : IDisposable
         _tids = new TidAllocator(volumes.Root.Header.NextTid);
         Records = new RecordStore(Tree, Freemap, _writer, reader, _group, time, volumes.Version);
         _durableTid = TidAtMount = volumes.Root.Header.NextTid;
+        PeerTids = new PeerTidBound(TidAtMount, time);
         _group.Open(1, _tids.OpenGroup());
     }
 
@@ -83,6 +84,8 @@ public sealed partial class WriteCore : IDisposable
     /// <summary>True while records wait for their physical removal (W8).</summary>
     public bool HasDueRemovals => _dueRemovals.Count > 0;
     public TidAllocator Tids => _tids;
+    /// <summary>How far a peer may raise the TIDs now.</summary>
+    public PeerTidBound PeerTids { get; }
     /// <summary>How long a change waits for its group to close.</summary>
     public FlushPace Pace { get; }
     public MetaWriter Writer => _writer;

@@ -128,6 +128,19 @@ public sealed class BufferCache : IDisposable
         return buffer;
     }
 
+    /// <summary>
+    /// True if the medium has, or is on the way to have, what a reader sees at an address: its buffer is neither
+    /// changed nor being written. Under the file system lock.
+    /// </summary>
+    public bool IsOnMedium(HammerOff offset)
+    {
+        using (_lock.Hold())
+        {
+            return !_map.TryGetValue(offset.ToZone2().BufferBase.Value, out HammerBuffer? buffer)
+                || (!buffer.IsDirty && buffer.Frozen is null && !buffer.IsHeld);
+        }
+    }
+
     /// <summary>Forgets clean, unpinned buffers; for cold measurements and after the device changed under us.</summary>
     public void DropClean()
     {

@@ -96,6 +96,50 @@ public sealed class FileBlockDevice : IBlockDevice
         _file.ReadAt(offset, destination);
     }
 
+    readonly Lock _mediumLock = new();
+    LinuxFile? _medium;
+    NativeSlab? _mediumMemory;
+    bool _mediumTried;
+
+    /// <summary>
+    /// Direct I/O, for which the kernel first writes what it has not written yet of the range. Where the file system
+    /// below has none (or a piece lies at an odd end of the file) pages that are clean are dropped before.
+    /// </summary>
+    public void ReadMedium(long offset, Span<byte> destination)
+    {
+        CheckRange(offset, destination.Length);
+        using var request = new Request(this);
+        lock (_mediumLock)
+        {
+            if (!_mediumTried && LogicalBlockBytes <= DirectAlignBytes) _medium = _file.TryOpenDirect(readOnly: true);
+            _mediumTried = true;
+            while (destination.Length > 0)
+            {
+                int n = ReadMediumPiece(offset, destination);
+                destination = destination[n..];
+                offset += n;
+            }
+        }
+    }
+
+    int ReadMediumPiece(long offset, Span<byte> destination)
+    {
+        long begin = offset & -DirectAlignBytes;
+        int bytes = Math.Min(destination.Length, HammerConst.ExtentBytesMax), skip = (int)(offset - begin);
+        int whole = (skip + bytes + DirectAlignBytes - 1) & -DirectAlignBytes;
+        if (_medium is null || begin + whole > Length)
+        {
+            _file.DropCache(begin, whole);
+            _file.ReadAt(offset, destination[..bytes]);
+            return bytes;
+        }
+        _mediumMemory ??= new NativeSlab(HammerConst.ExtentBytesMax + 2 * DirectAlignBytes);
+        Span<byte> memory = _mediumMemory.Span(0, whole);
+        _medium.ReadAt(begin, memory);
+        memory.Slice(skip, bytes).CopyTo(destination);
+        return bytes;
+    }
+
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
         if (IsReadOnly) throw new IOException($"{Name}: write to a device opened read-only");
@@ -128,6 +172,8 @@ public sealed class FileBlockDevice : IBlockDevice
     public void Dispose()
     {
         _direct?.Dispose();
+        _medium?.Dispose();
+        _mediumMemory?.Dispose();
         _file.Dispose();
     }
 

@@ -18,6 +18,11 @@ public interface IBlockDevice : IDisposable
     int LogicalBlockBytes { get; }
     bool IsReadOnly { get; }
     void Read(long offset, Span<byte> destination);
+    /// <summary>
+    /// As <see cref="Read"/>, but what the medium holds, not what a cache above it remembers; as far as the device can.
+    /// Slower.
+    /// </summary>
+    void ReadMedium(long offset, Span<byte> destination) => Read(offset, destination);
     void Write(long offset, ReadOnlySpan<byte> source);
     /// <summary>Returns only when all earlier writes are durable; a failure is a lost promise.</summary>
     void Flush();

@@ -16,6 +16,8 @@ namespace NasCore.Maintenance;
 //   - Time is the wall clock, which on a board may be wrong for a while. Nothing is thinned before the clock is set
 //     and has agreed with the monotonic one for ClockSettle, for a day after a jump of more than two days (a box that
 //     was away for long, or a clock that is wrong). Marks are made meanwhile: later ones mend earlier ones.
+//   - Room does not wait for a clock: where it is short and the clock is not set, or has jumped far, history goes by
+//     the order of TIDs and the time of this mount (HistoryUptime).
 //   - Below the floor of free space each further pass thins more (HistoryPolicy.At), but only if what was pruned and
 //     waits for reblock would not do. Above the floor with room to spare the policy holds again.
 //   - Snapshots are the owner's: the keeper never removes one.
@@ -90,6 +92,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     List<int>? _left;
     Prune? _prune;
     long _records, _bytes;
+    readonly HistoryUptime _uptime = new(host);
+    /// <summary>The thinning under way goes by uptime, not by the wall clock.</summary>
+    bool _byUptime;
 
     /// <summary>What is known now; replaced as a whole, readable from any thread.</summary>
     public HistoryStatus Status => Volatile.Read(ref _status);
@@ -102,20 +107,31 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     /// </summary>
     public bool IsQuiet { get; set; }
 
+    /// <summary>
+    /// Other options from now on. What they want is looked for at once; a thinning under way goes on.
+    /// </summary>
+    public void Renew(HistoryKeeperOptions now)
+    {
+        options = now;
+        _hasThinned = false;
+        _seen = 0;
+    }
+
     /// <summary>What is due now. Looks at memory only, never at a disk.</summary>
     public HistoryPlan Plan()
     {
         PlanClock();
         if (host.IsReadOnly || host.Health.IsCritical) return new HistoryPlan(false, false, false, 0, "not writable");
-        bool underWay = _left is not null;
-        if (!underWay && host.DurableTid == _seen) return new HistoryPlan(false, false, false, _level, "nothing new");
+        bool underWay = _left is not null, isShort = host.FreeBytes < options.FreeFloorBytes;
+        // A full disk takes no change any more: what is missing must come without one.
+        bool isNew = host.DurableTid != _seen || (isShort && _level < HistoryPolicy.LevelMax && IsMissing);
+        if (!underWay && !isNew) return new HistoryPlan(false, false, false, _level, "nothing new");
         bool marks = _markedAt == 0 || host.Time.GetElapsedTime(_markedAt)
             >= (IsQuiet ? TimeMarks.RestInterval : TimeMarks.Interval);
-        bool isShort = host.FreeBytes < options.FreeFloorBytes;
         bool clock = IsClockCertain(isShort);
-        bool thins = underWay || (clock && PlanThins(isShort));
+        bool thins = underWay || ((clock || GoesByUptime(isShort)) && PlanThins(isShort));
         string reason = underWay ? "going on" : !thins ? clock ? "moments only" : "the clock is not certain yet"
-            : isShort ? "room is short" : "the period is over";
+            : isShort ? clock ? "room is short" : "room is short, and there is no clock" : "the period is over";
         return new HistoryPlan(marks || thins, marks, thins, PlanLevel(isShort), reason);
     }
 
@@ -127,6 +143,12 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
             : options.ClockSettle;
         return IsClockSet && _steadyAt != 0 && host.Time.GetElapsedTime(_steadyAt) >= settle;
     }
+
+    /// <summary>A clock that is about to be certain is waited for.</summary>
+    bool GoesByUptime(bool isShort) => isShort && !IsClockCertain(isShort) && (!IsClockSet || _jumpedFar);
+
+    /// <summary>The floor will not be reached by what was pruned already.</summary>
+    bool IsMissing => host.FreeBytes + _waitingBytes < options.FreeFloorBytes;
 
     // Wall clock and monotonic clock must go on together; a jump of the wall clock begins the wait anew.
     void PlanClock()
@@ -144,17 +166,19 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     bool PlanThins(bool isShort)
     {
         if (!_hasThinned || host.Time.GetElapsedTime(_thinnedAt) >= options.Period) return true;
-        // A pass has just been; another one helps only if it may take more.
-        return isShort && _level < HistoryPolicy.LevelMax
-            && host.FreeBytes + _waitingBytes < options.FreeFloorBytes
-            && host.Time.GetElapsedTime(_thinnedAt) >= TimeMarks.Interval;
+        if (!isShort || !IsMissing) return false;
+        // A pass has just been; another one helps only if it may take more. At the end it may take what has grown old
+        // since, if that is worth the work: a disk that is full of live data is not gone through for nothing.
+        bool isLast = _level >= HistoryPolicy.LevelMax;
+        if (isLast && _bytes < HammerConst.BigBlockBytes) return false;
+        return host.Time.GetElapsedTime(_thinnedAt) >= (isLast ? TimeMarks.Interval * 4 : TimeMarks.Interval);
     }
 
     int PlanLevel(bool isShort)
     {
         if (_left is not null) return _level;
         if (!isShort) return host.FreeBytes >= options.FreeFloorBytes + options.FreeFloorBytes / 4 ? 0 : _level;
-        bool more = _hasThinned && host.FreeBytes + _waitingBytes < options.FreeFloorBytes;
+        bool more = _hasThinned && IsMissing;
         return more ? Math.Min(_level + 1, HistoryPolicy.LevelMax) : _level;
     }
 
@@ -170,7 +194,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
             string? problem = plan.Marks ? RunMarks() : null;
             HistoryRunEnd end = HistoryRunEnd.Done;
             // The first marks may have told that the clock has been away for long.
-            bool thins = plan.Thins && (_left is not null || IsClockCertain(plan.Level > 0));
+            bool isShort = host.FreeBytes < options.FreeFloorBytes;
+            bool thins = plan.Thins
+                && (_left is not null || IsClockCertain(isShort) || GoesByUptime(isShort));
             if (problem is null && thins) end = RunThin(plan.Level, in budget, stop, ref problem);
             if (problem is not null) end = HistoryRunEnd.Failed;
             if (end is HistoryRunEnd.Done or HistoryRunEnd.Failed) RunSeen();
@@ -198,7 +224,8 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
             if (options.PolicyOf(pfsId) is null) continue;
             if (!_hasMarked && host.Marks(pfsId) is { Count: > 0 } known)
                 _jumpedFar |= host.Time.GetUtcNow() - known[^1].Time > s_farJump;
-            Errno e = host.AddMark(pfsId, IsClockCertain(isShort: false), out _);
+            Errno e = host.AddMark(pfsId, IsClockCertain(isShort: false), out ulong tid);
+            if (tid != 0) _uptime.Add(pfsId, tid);
             // Again: the clock is not set. A full disk: the marks there are do.
             if (e.IsError && e != Errno.Again && e != Errno.NoSpc && e != Errno.NoEnt)
                 return $"marking a moment of PFS#{pfsId}: {e}";
@@ -213,6 +240,7 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         if (_left is null)
         {
             _level = level;
+            _byUptime = !IsClockCertain(host.FreeBytes < options.FreeFloorBytes);
             _left = [.. host.PfsIds().Where(id => options.PolicyOf(id) is not null)];
             _records = _bytes = 0;
         }
@@ -243,11 +271,16 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
     {
         if (options.PolicyOf(pfsId) is not { } policy || (!host.TryGetPfs(pfsId, out var pfs) && pfsId != 0))
             return false;
-        PruneRule? rule = policy.At(_level).Rule(host.Marks(pfsId), host.Snapshots(pfsId).Select(s => s.Tid),
-            TimeSpan.FromSeconds(pfs.PruneMin), host.Time.GetUtcNow());
+        List<TimeMark> marks = _byUptime ? _uptime.Marks(pfsId) : host.Marks(pfsId);
+        PruneRule? rule = policy.At(_level).Rule(marks, host.Snapshots(pfsId).Select(s => s.Tid),
+            TimeSpan.FromSeconds(pfs.PruneMin), _byUptime ? _uptime.Now : host.Time.GetUtcNow());
         if (rule is null) return false;
         Errno e = host.OpenPrune(pfsId, rule, null, out _prune);
-        if (!e.IsError) return true;
+        if (!e.IsError)
+        {
+            _uptime.Thinned(pfsId, rule);
+            return true;
+        }
         // A PFS may have gone meanwhile.
         if (e != Errno.NoEnt) problem = $"pruning PFS#{pfsId}: {e}";
         return false;
@@ -278,7 +311,9 @@ public sealed class HistoryKeeper(IHistoryHost host, HistoryKeeperOptions option
         {
             if (options.PolicyOf(pfsId) is null) continue;
             List<TimeMark> marks = host.Marks(pfsId);
-            if (marks.Count > 0 && host.HasChanged(pfsId, marks[^1].Tid)) return;
+            // Without a clock no mark is stored, but the moment is known.
+            ulong newest = Math.Max(marks.Count > 0 ? marks[^1].Tid : 0, _uptime.Newest(pfsId));
+            if (newest > 0 && host.HasChanged(pfsId, newest)) return;
         }
         _seen = durable;
     }

@@ -59,6 +59,11 @@ public sealed class FilteredScan
         _threshold = threshold;
     }
 
+    /// <summary>Called for each node that is gone down to, under the lock.</summary>
+    public NodeCheck? OnNode { get; init; }
+
+    public delegate void NodeCheck(in NodeRef node);
+
     /// <summary>Items of the last fill.</summary>
     public int Count { get; private set; }
     /// <summary>Everything up to the end key has been given.</summary>
@@ -109,6 +114,7 @@ public sealed class FilteredScan
         pushed = level;
         NodesVisited++;
         using NodeRef node = _nodes.Get(pushed.Node);
+        OnNode?.Invoke(in node);
         BTreeCursor.DescendCheck(in node, in pushed);
         if (node.IsLeaf)
         {

@@ -17,6 +17,9 @@ public interface IMirrorTarget
     /// <summary>It keeps a <see cref="Pfs.ResumeHint"/> in the PFS record while a batch is under way.</summary>
     bool KeepsHints { get; }
 
+    /// <summary>Why a range must not end at this TID, or null.</summary>
+    string? RefusesTid(ulong tid) => tid > Tid.PeerMax ? "no such TID" : null;
+
     /// <summary>A batch begins. The range is what its header said.</summary>
     Errno Begin(MirrorRange range);
 

@@ -71,9 +71,16 @@ public sealed class MirrorApply : IMirrorTarget
 
     public Errno ReadPfs(out PseudofsData pfs) => _host.ReadPfs(_pfsId, out pfs);
 
+    public string? RefusesTid(ulong tid)
+    {
+        if (_host.Core.PeerTids.SecondsUntil(tid) is not { } seconds) return "no such TID";
+        return seconds == 0 ? null : "no volume comes so far by itself, and peers raise TIDs slowly: this one is taken "
+            + $"when this volume has been mounted for {TimeSpan.FromSeconds(seconds)} more";
+    }
+
     public Errno Begin(MirrorRange range)
     {
-        if (range.End > Tid.PeerMax) return Errno.Inval;
+        if (RefusesTid(range.End) is not null) return Errno.Inval;
         Errno left = _host.LeaveSource(_pfsId, range.Source);
         if (left.IsError) return left;
         return Repeat((Self: this, Range: range), static s => s.Self.BeginLocked(s.Range));
@@ -104,6 +111,8 @@ public sealed class MirrorApply : IMirrorTarget
     {
         LeafElm own = Own(in leaf);
         bool hasData = own.DataLen > 0 && own.DataOffset != 0;
+        // Nobody writes such records: an inode of it would read as zeros.
+        if (own.DataLen > 0 && !hasData) return Errno.Inval;
         if (!hasData) data = default;
         else if (data.Length != own.DataLen
             || !HammerCrc.LeafDataMatches(_host.Version, own.Base.RecType, data, own.DataCrc)) return Errno.Inval;
@@ -369,7 +378,8 @@ public sealed class MirrorApply : IMirrorTarget
 
     Errno Item(in LeafElm own, ReadOnlySpan<byte> data, bool create)
     {
-        if (own.Base.ObjId <= 0 || (ulong)own.Base.ObjId > Tid.PeerMax) return Errno.Inval;
+        if (own.Base.ObjId <= 0 || (ulong)own.Base.ObjId > Math.Max(_range.End, Tid.PeerMax))
+            return Errno.Inval;
         bool config = own.Base.RecType == RecType.Config;
         HammerOff reserved = HammerOff.Null;
         int waits = 0;

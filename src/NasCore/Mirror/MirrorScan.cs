@@ -106,6 +106,12 @@ public sealed class MirrorScan : IMirrorScan
 
     public bool ReadData(Span<byte> destination)
     {
+        // Damage of the leaf: data without a place are none, and the target shall keep what it has (M5).
+        if (_leaf.DataLen > 0 && _leaf.Data.IsNull)
+        {
+            destination.Clear();
+            return false;
+        }
         // Everything but large extents comes out of the buffer cache, whose contents may change without the lock; the
         // times in an inode have no CRC that would tell.
         if (_leaf.Data.Zone != Zone.LargeData) return ReadDataAgain(destination);

@@ -196,8 +196,8 @@ public sealed class MirrorTargetSession
             var plan = new MirrorPlan.SlaveAhead(own.SyncEndTid, _range.End);
             throw new MirrorRefusedException(plan, plan.Sentence);
         }
-        if (_range.End > Tid.PeerMax) throw _reader.Error(
-            $"the range ends at {Tid.Format(_range.End)}: no such TID");
+        if (_target.RefusesTid(_range.End) is { } refused)
+            throw _reader.Error($"the range ends at {Tid.Format(_range.End)}: {refused}");
         Store(_target.Begin(_range));
         _begun = true;
         _watcher.ScanBegins(_range);
@@ -272,7 +272,9 @@ public sealed class MirrorTargetSession
     {
         if (!result.IsError) return;
         string why = result == Errno.Inval && _reader.Kind == MrecordType.Rec
-            ? $" (data of {_reader.Leaf.Base}: damaged on the way, or a version 7 source feeds an older volume)" : "";
+            ? $" (data of {_reader.Leaf.Base}: missing, damaged on the way, or a version 7 source feeds an older "
+                + "volume)"
+            : "";
         throw _reader.Error($"the target cannot store it: {result}{why}");
     }
 

@@ -169,7 +169,7 @@ public sealed class VerifyResponder(IVerifySide side, IByteChannel channel, Time
         VerifyRecord before = VerifySession.Before(in key);
         int length = 1;
         _wire.Body[0] = 0;
-        using (var scan = new VerifyScan(side, View with { Full = false }, in before, in key, _data))
+        using (var scan = new VerifyScan(side, View, in before, in key, _data))
         {
             if (scan.MoveNext())
             {

@@ -2,6 +2,7 @@ using System;
 using System.IO;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using NasCore.BTree;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 
@@ -35,7 +36,10 @@ public sealed class VerifyScan : IDisposable
         _view = view;
         _data = data;
         _after = after.KeyIn(_pfsId);
-        _scan = new FilteredScan(_host.Nodes, in _after, last.KeyIn(_pfsId), threshold: 0);
+        _scan = new FilteredScan(_host.Nodes, in _after, last.KeyIn(_pfsId), threshold: 0)
+        {
+            OnNode = view.Full ? CheckNode : null,
+        };
     }
 
     public ref readonly VerifyRecord Current => ref _current;
@@ -66,6 +70,12 @@ public sealed class VerifyScan : IDisposable
             RecType.Ext => _pfsId != 0 || key.ObjId != HammerConst.RootObjId || key.Key >= 0,
             _ => true,
         };
+    }
+
+    // The upper nodes are met at each descent; a leaf is met once.
+    void CheckNode(in NodeRef node)
+    {
+        if (node.IsLeaf) _host.Records.CheckMedium(in node);
     }
 
     bool Refill()
@@ -133,14 +143,15 @@ public sealed class VerifyScan : IDisposable
     }
 
     // Large extents come straight from the medium, pinned by the epoch; what a cache holds is read under the lock, and
-    // so is what looks bad, before it is believed (R1).
+    // so is what looks bad, before it is believed (R1). The full form reads what the medium has, whatever the caches
+    // hold: a byte that flips there shows nowhere else until it is needed.
     bool Read(Span<byte> data)
     {
         if (_leaf.Data.Zone == Zone.LargeData)
         {
             try
             {
-                _host.Records.Read(in _leaf, data);
+                ReadOnce(data);
                 return true;
             }
             catch (Exception e) when (e is HammerMediumException or IOException)
@@ -151,7 +162,7 @@ public sealed class VerifyScan : IDisposable
         int epoch = _host.EnterShared();
         try
         {
-            _host.Records.Read(in _leaf, data);
+            ReadOnce(data);
             return true;
         }
         catch (Exception e) when (e is HammerMediumException or IOException)
@@ -163,6 +174,12 @@ public sealed class VerifyScan : IDisposable
             _host.ExitShared();
             _host.LeaveEpoch(epoch);
         }
+    }
+
+    void ReadOnce(Span<byte> data)
+    {
+        if (_view.Full) _host.Records.ReadMedium(in _leaf, data);
+        else _host.Records.Read(in _leaf, data);
     }
 
     void Leave()

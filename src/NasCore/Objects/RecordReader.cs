@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using NasCore.Io;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -57,6 +58,38 @@ public sealed class RecordReader(VolumeSet volumes, BufferCache cache)
             buffer.Bytes(len).CopyTo(data);
         }
         CheckCrc(in elm, data);
+    }
+
+    /// <summary>
+    /// As <see cref="Read"/>, but from the medium itself, whatever caches hold of it; only what has not been written
+    /// yet comes from memory. Under the file system lock.
+    /// </summary>
+    public void ReadMedium(in LeafElm elm, Span<byte> destination)
+    {
+        CheckPlace(in elm);
+        HammerOff off = elm.Data;
+        if (elm.DataLen == 0 || off.IsNull || (off.Zone != Zone.LargeData && !cache.IsOnMedium(off)))
+        {
+            Read(in elm, destination);
+            return;
+        }
+        Span<byte> data = destination[..elm.DataLen];
+        volumes.ReadMedium(off, data);
+        CheckCrc(in elm, data);
+    }
+
+    /// <summary>
+    /// Whether a B-Tree node is on the medium as it is in memory; <see cref="HammerMediumException"/> if not. Under the
+    /// file system lock.
+    /// </summary>
+    public void CheckMedium(in BTree.NodeRef node)
+    {
+        if (!cache.IsOnMedium(node.Off)) return;
+        Span<byte> there = stackalloc byte[HammerConst.NodeBytes];
+        volumes.ReadMedium(node.Off, there);
+        if (!there.SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<NodeOndisk>(in node.Node))))
+            throw new HammerMediumException(node.Off,
+                "the B-Tree node on the medium is not the one in memory, which is good: it went bad after it was read");
     }
 
     public void CheckCrc(in LeafElm elm, ReadOnlySpan<byte> data)

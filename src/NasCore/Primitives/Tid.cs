@@ -10,10 +10,11 @@ public static class Tid
     /// <summary>Allocation fails from here on.</summary>
     public const ulong AllocLimit = 0xFFFF_FFFF_FF00_0000;
     /// <summary>
-    /// Highest TID or object id that is taken from a peer: ids are positive numbers of 63 bits out of the same
-    /// counter, and one record must not use it up.
+    /// TIDs and object ids up to here are taken from a peer as they come: no honest volume ever has higher ones (a
+    /// million new ids a second for two thousand years). Above it a peer raises them slowly
+    /// (<c>PeerTidBound</c>).
     /// </summary>
-    public const ulong PeerMax = 1UL << 62;
+    public const ulong PeerMax = 1UL << 56;
     /// <summary>Value of vol0_next_tid on a new file system.</summary>
     public const ulong Initial = 0x0000_0001_0000_0000;
 

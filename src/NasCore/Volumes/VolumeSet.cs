@@ -108,6 +108,15 @@ public sealed class VolumeSet : IBufferStore, IDisposable
         BytesRead += destination.Length;
     }
 
+    /// <summary>The same from the medium itself, past the kernel's cache of it.</summary>
+    public void ReadMedium(HammerOff off, Span<byte> destination)
+    {
+        Volume volume = Locate(off, destination.Length, out long at);
+        _extents.WaitFor(volume.Device, at, destination.Length);
+        volume.Device.ReadMedium(at, destination);
+        BytesRead += destination.Length;
+    }
+
     public void WriteZone2(HammerOff off, ReadOnlySpan<byte> source)
     {
         Volume volume = Locate(off, source.Length, out long at);

@@ -167,6 +167,87 @@ public sealed class HistoryKeeperTests : RuleTestBase
     }
 
     [Fact]
+    public void Short_room_without_a_clock_thins_by_uptime_and_leaves_snapshots_leases_and_the_last_quarter()
+    {
+        using EngineDriver driver = Small();
+        driver.Time.Now = DateTimeOffset.UnixEpoch.AddMinutes(3);
+        Vnode file = File(driver.Fs, "file");
+        HistoryKeeper keeper = Keeper(driver.Fs, floor: 1L << 40);
+        Write(driver.Fs, file, 0, Bytes(20_000, 5555));
+        Assert.Equal(Errno.None, driver.Fs.SnapshotTid(0, out ulong snapshot));
+        Assert.Equal(Errno.None, driver.Fs.AddSnapshot(0, snapshot, "mine"));
+        Write(driver.Fs, file, 0, Bytes(20_000, 7777));
+        Assert.Equal(Errno.None, driver.Fs.SnapshotTid(0, out ulong leased));
+        IDisposable lease = driver.Fs.VerifySide(0).Keep(leased);
+        Dictionary<ulong, int> written = Live(driver, keeper, file, days: 2, hoursEach: 1);
+        Assert.Equal(HistoryPolicy.LevelMax, keeper.Status.Level);
+        Assert.True(Shows(driver.Fs, snapshot, file, 5555));
+        Assert.True(Shows(driver.Fs, leased, file, 7777));
+        (ulong last, int content) = written.MaxBy(w => w.Key);
+        Assert.True(Shows(driver.Fs, last, file, content));
+        // One an hour for two days: without thinning all of the 48 would be there.
+        Assert.InRange(written.Count(w => Shows(driver.Fs, w.Key, file, w.Value)), 1, 30);
+        Assert.Empty(driver.Fs.Marks(0));
+        lease.Dispose();
+        driver.Fs.Dispose();
+        MountedTree.AssertSound("without a clock", driver.Device);
+    }
+
+    [Fact]
+    public void Short_room_after_a_start_without_a_clock_thins_by_the_order_of_the_marks()
+    {
+        using EngineDriver driver = Small();
+        driver.Time.Now = s_start;
+        Vnode file = File(driver.Fs, "file");
+        Dictionary<ulong, int> written = Live(driver, Keeper(driver.Fs), file, days: 3, hoursEach: 1);
+        Assert.True(written.Count(w => Shows(driver.Fs, w.Key, file, w.Value)) > 60);
+        driver.Remount();
+        file = Find(driver.Fs, "file");
+        // The clock begins in 1970, room is short, nothing is written any more.
+        driver.Time.Wall = DateTimeOffset.UnixEpoch - driver.Time.Now;
+        HistoryKeeper keeper = Keeper(driver.Fs, floor: 1L << 40);
+        Write(driver.Fs, file, 0, Bytes(20_000, 8888));
+        Sync(driver.Fs);
+        Turn(keeper);
+        int first = written.Count(w => Shows(driver.Fs, w.Key, file, w.Value));
+        Assert.InRange(first, 24, written.Count);
+        for (int i = 0; i < 10; i++)
+        {
+            driver.Time.Now += TimeSpan.FromMinutes(15);
+            Turn(keeper);
+        }
+        Assert.Equal(HistoryPolicy.LevelMax, keeper.Status.Level);
+        Assert.InRange(written.Count(w => Shows(driver.Fs, w.Key, file, w.Value)), 0, 3);
+        Assert.Equal(Bytes(20_000, 8888), Read(driver.Fs, file));
+        Assert.False(keeper.Plan().IsDue);
+    }
+
+    [Fact]
+    public void Clock_that_was_wrong_when_marks_were_made_makes_nothing_older_by_more_than_a_day()
+    {
+        using EngineDriver driver = Small();
+        driver.Time.Now = s_start;
+        Vnode file = File(driver.Fs, "file");
+        Dictionary<ulong, int> written = Live(driver, Keeper(driver.Fs), file, days: 2, hoursEach: 4);
+        // One mark ten years ahead, then the power goes and the clock is lost.
+        driver.Time.Wall = TimeSpan.FromDays(3650);
+        Write(driver.Fs, file, 0, Bytes(20_000, 1));
+        Turn(Keeper(driver.Fs));
+        driver.Remount();
+        file = Find(driver.Fs, "file");
+        driver.Time.Wall = DateTimeOffset.UnixEpoch - driver.Time.Now;
+        HistoryKeeper keeper = Keeper(driver.Fs, floor: 1L << 40, policy: new HistoryPolicy
+        {
+            EveryVersion = TimeSpan.FromDays(2), Hourly = TimeSpan.FromDays(7), Daily = TimeSpan.FromDays(60),
+        });
+        Write(driver.Fs, file, 0, Bytes(20_000, 2));
+        Sync(driver.Fs);
+        Turn(keeper);
+        Assert.NotNull(keeper.Status.LastThinned);
+        Assert.All(written, w => Assert.True(Shows(driver.Fs, w.Key, file, w.Value)));
+    }
+
+    [Fact]
     public void Bytes_of_big_blocks_that_became_free_are_not_counted_as_waiting_for_reblock_once_more()
     {
         using EngineDriver driver = Small();

@@ -241,6 +241,50 @@ public sealed class DaemonPartTests : IDisposable
     }
 
     [Fact]
+    public void Reload_neither_ends_a_reblock_nor_begins_its_period_anew()
+    {
+        var clock = new ManualClock(new DateTimeOffset(2027, 3, 1, 0, 0, 0, TimeSpan.Zero));
+        using HammerFs fs = NewFs(clock);
+        DaemonContext context = Context("[volumes.v]\nlabel = \"v\"\nmount = \"/v\"\n", clock);
+        using var gone = new CancellationTokenSource();
+        var log = new LinesLogger();
+        using var cleanup = new CleanupOfVolume(new VolumeHandle("v", fs, gone.Token), context, log,
+            () => DiskPower.Awake);
+        int number = 0;
+        for (int day = 1; day <= 3; day++)
+        {
+            // Once an hour somebody changes the configuration, in the middle of whatever is done.
+            for (int hour = 0; hour < 25; hour++)
+            {
+                Assert.Equal(Errno.None, fs.Create(fs.Root, Encoding.ASCII.GetBytes($"f{number++}"), ObjType.RegFile,
+                    0x1A4, 0, 0, new Caller(0, 0, 1), out _, out _));
+                Assert.Equal(Errno.None, fs.SyncTid(out _));
+                clock.Advance(TimeSpan.FromHours(1));
+                if (!cleanup.Look()) continue;
+                for (int i = 0; cleanup.Slice(TimeSpan.FromTicks(1), CancellationToken.None); i++)
+                {
+                    cleanup.Renew();
+                    Assert.True(i < 10_000);
+                }
+                cleanup.Renew();
+            }
+            Assert.Equal(day, log.Lines.Count(l => l.Contains("bytes were moved", StringComparison.Ordinal)));
+        }
+    }
+
+    sealed class LinesLogger : Microsoft.Extensions.Logging.ILogger
+    {
+        internal List<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
+
+        public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel,
+            Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
+    }
+
+    [Fact]
     public void Clean_up_wakes_no_disk_and_goes_by_use_where_nobody_can_say_whether_it_sleeps()
     {
         var clock = new ManualClock(new DateTimeOffset(2027, 3, 1, 0, 0, 0, TimeSpan.Zero));
