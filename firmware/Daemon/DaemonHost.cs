@@ -110,6 +110,7 @@ sealed class DaemonService : IHostedService, IDisposable
             () => PanelSettings.Limits(_context.Settings), _context.Time, _updates.Now);
         _context.Board.Acknowledged += Acknowledged;
         _parts = parts is null ? DaemonParts.Create(_context, Status, Reload) : parts(_context);
+        _context.Status = Status;
         _watchdog = new Watchdog(_context, systemd);
     }
 

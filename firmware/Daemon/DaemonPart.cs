@@ -71,6 +71,8 @@ sealed class DaemonContext
     internal required TimeProvider Time { get; init; }
     internal required ILoggerFactory Loggers { get; init; }
     internal StatusBoard Board { get; } = new();
+    /// <summary>The status of the box, judged; set when everything is made.</summary>
+    internal Func<BoxStatus>? Status { get; set; }
     /// <summary>Filled while the parts are made; afterwards by <see cref="AddProbe"/> only.</summary>
     internal List<IDaemonApi> Apis { get; } = [];
 

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using NasCore.Primitives;
 using NasFirmware.Config;
 using NasFirmware.Mirroring;
+using NasFirmware.Status;
 
 namespace NasFirmware.Daemon;
 
@@ -36,6 +37,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         {
             Box = settings.Box.Name, Runtime = new SystemLoopRuntime(context.Time), Volumes = volumes,
             Dialer = peers.Dialer, Pfs = new MirrorPfs(), Board = context.Board, Log = Say,
+            State = () => context.Status?.Invoke() is { } box ? StateOf(box) : null,
             NewSeed = () => Guid.NewGuid().GetHashCode(),
         };
         _service = new MirrorService(host, Sends(settings), Receives(settings));
@@ -46,6 +48,10 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         peers.Listening += () => _service.Announce();
         _network = new NetworkWatch(_service.NetworkChanged, Say);
     }
+
+    /// <summary>How the box is, for the owner of another one: the word for it, and what is worst.</summary>
+    internal static string StateOf(BoxStatus box) => box.Problems.Count == 0 ? box.State
+        : $"{box.State}: {box.Problems[0]}";
 
     internal static IReadOnlyList<MirrorSendOptions> Sends(Settings settings) => [.. settings.Mirrors
         .Where(m => m.From.Box == settings.Box.Name)

@@ -231,8 +231,12 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         CancellationToken stop)
     {
         var session = new ReceiverSession(mirror.Meter, lease.Target);
-        using var conduit = new MirrorConduit(host.Runtime, link, mirror.Options.Times, TimeSpan.Zero, session.Beat,
-            session.Heard);
+        using var conduit = new MirrorConduit(host.Runtime, link, mirror.Options.Times, TimeSpan.Zero,
+            () => session.Beat() with { State = PeerMessages.Line(host.State()) }, e =>
+            {
+                host.Board.Hear(mirror.Options.Peer, e.State);
+                session.Heard(e);
+            });
         session.Conduit = conduit;
         using (mirror.Monitor.Hold())
         {

@@ -33,6 +33,8 @@ sealed record MirrorHost
     public required IMirrorPfs Pfs { get; init; }
     public required StatusBoard Board { get; init; }
     public required Action<string> Log { get; init; }
+    /// <summary>How this box is, in one line; goes to the others with each beat. Null: nobody knows.</summary>
+    public Func<string?> State { get; init; } = static () => null;
     /// <summary>For jitter; called once for each loop.</summary>
     public required Func<int> NewSeed { get; init; }
 }
@@ -323,8 +325,12 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
         var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
             line => _host.Log($"mirror {_options.Name} to {_options.Peer} cannot go on where it broke: {line}"));
-        using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience, session.Beat,
-            session.Heard, session.Look);
+        using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience,
+            () => session.Beat() with { State = PeerMessages.Line(_host.State()) }, e =>
+            {
+                _host.Board.Hear(_options.Peer, e.State);
+                session.Heard(e);
+            }, session.Look);
         session.Conduit = conduit;
         source.News = session.News;
         session.Acknowledged = () =>

@@ -69,6 +69,8 @@ sealed record PeerEvent
     /// <summary>From the target: work done so far, any unit that only grows; shows a long commit from a hang.
     /// </summary>
     public long? Work { get; init; }
+    /// <summary>How the box that says it is, in one line for the owner of the other one.</summary>
+    public string? State { get; init; }
 }
 
 /// <summary>Kinds of <see cref="PeerEvent"/>; others are passed over.</summary>
@@ -95,7 +97,7 @@ static class PeerPurpose
 /// <summary>Reading and writing these messages, with their checks.</summary>
 static class PeerMessages
 {
-    internal const int BytesMax = 4096;
+    internal const int BytesMax = 4096, StateCharsMax = 160;
     const int NameCharsMax = 64, SentenceCharsMax = 500, FeaturesMax = 16;
 
     internal static byte[] Encode<T>(T message, JsonTypeInfo<T> type)
@@ -141,7 +143,7 @@ static class PeerMessages
         Check(e.BytesLeft is null or >= 0, "bytesLeft");
         Check(e.Tid is null || (e.Tid.Length <= 18 && e.Tid.StartsWith("0x", StringComparison.Ordinal)
             && e.Tid.Skip(2).All(char.IsAsciiHexDigit)), "tid");
-        return e;
+        return e with { State = Clean(e.State, StateCharsMax) };
     }
 
     internal static PeerEnd DecodeEnd(ReadOnlySpan<byte> bytes)
@@ -187,6 +189,9 @@ static class PeerMessages
         string cut = text.Length > charsMax ? text[..charsMax] : text;
         return string.Concat(cut.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? ' ' : c));
     }
+
+    /// <summary>The line on our own state, so that it fits.</summary>
+    internal static string? Line(string? text) => Clean(text, StateCharsMax);
 
     /// <summary>A sentence of our own, so that it fits.</summary>
     internal static string Sentence(string text) => Clean(text, SentenceCharsMax)!;

@@ -16,6 +16,8 @@ sealed class StatusBoard(TimeProvider? time = null)
     readonly TimeProvider _time = time ?? TimeProvider.System;
     readonly Dictionary<string, MirrorTimes> _times = [];
     readonly Dictionary<string, Func<MirrorStatus, MirrorStatus>> _live = [];
+    /// <summary>What other boxes say of themselves.</summary>
+    readonly Dictionary<string, string> _says = new(StringComparer.Ordinal);
     /// <summary>Proofs of mirrors that nobody has reported yet.</summary>
     readonly Dictionary<string, MirrorProof> _recalled = [];
     /// <summary>When a mirror with this peer was last reported as connected, by the wall clock.</summary>
@@ -124,6 +126,8 @@ sealed class StatusBoard(TimeProvider? time = null)
             peers[mirrors.Key] = new PeerStatus
             {
                 Name = mirrors.Key, IsReachable = isReachable,
+                // Of one that is not there nobody knows how it is now.
+                Summary = isReachable ? _says.GetValueOrDefault(mirrors.Key) : null,
                 // What is wrong stands with the mirror.
                 LastSeen = _seen.TryGetValue(mirrors.Key, out DateTimeOffset seen) ? seen : null,
             };
@@ -151,6 +155,18 @@ sealed class StatusBoard(TimeProvider? time = null)
         _live.Remove(Key(name, isSource));
         _times.Remove(Key(name, isSource));
     });
+    /// <summary>What a peer says of itself; null: nothing.</summary>
+    internal void Hear(string peer, string? state)
+    {
+        lock (_gate)
+        {
+            if (_says.GetValueOrDefault(peer) == state) return;
+            if (state is null) _says.Remove(peer);
+            else _says[peer] = state;
+        }
+        Changed?.Invoke();
+    }
+
     internal void RemoveVolume(string name) => Change(() => _volumes.Remove(name));
     internal void Put(PeerStatus peer) => Change(() => _peers[peer.Name] = peer);
     internal void RemovePeer(string name) => Change(() => _peers.Remove(name));

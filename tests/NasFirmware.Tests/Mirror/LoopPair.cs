@@ -42,7 +42,7 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
         Host = new MirrorHost
         {
             Box = name, Runtime = new SystemLoopRuntime(TimeProvider.System), Volumes = this, Dialer = this,
-            Pfs = this, Board = Board, Log = line => Log(line), NewSeed = () => ++_seed,
+            Pfs = this, Board = Board, Log = line => Log(line), State = () => State, NewSeed = () => ++_seed,
         };
         Mount();
     }
@@ -53,6 +53,7 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     internal MirrorHost Host { get; }
     internal MirrorService? Service { get; set; }
     internal LoopBox? Other { get; set; }
+    internal string? State { get; set; }
     internal List<string> Lines { get; } = [];
     /// <summary>Every connection that was made from here.</summary>
     internal List<MemoryDuplex> Connections { get; } = [];

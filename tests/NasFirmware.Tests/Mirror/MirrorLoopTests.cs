@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using System.Threading;
 using NasCore.Ondisk;
 using NasCore.Primitives;
@@ -30,6 +31,24 @@ public sealed class MirrorLoopTests
         Assert.Equal((0, 0, null), (status.Reconnects, status.BytesResent, status.Problem));
         MirrorStatus taken = pair.B.Until(false, s => s.Phase == MirrorPhase.InStep && s.LagSeconds == 0);
         Assert.Equal(Tid.Format(tid), taken.SlaveTid);
+    }
+
+    [Fact]
+    public void Each_box_shows_what_the_other_one_says_of_itself_while_it_is_there()
+    {
+        using var pair = new LoopPair();
+        pair.A.State = "In step";
+        pair.B.State = "Attention: disk sda is\u001b not well" + new string('!', 300);
+        pair.UntilInStepAfterStart("a");
+        string Said(LoopBox box) => box.Board.Snapshot("", "").Peers.FirstOrDefault()?.Summary ?? "";
+        Peers.PeerBox.Until(() => Said(pair.B) == "In step"
+            && Said(pair.A).StartsWith("Attention: disk sda is  not well!!", StringComparison.Ordinal),
+            "both have heard");
+        Assert.Equal(160, Said(pair.A).Length);
+        pair.A.Other = null;
+        pair.A.Connections[0].A.Dispose();
+        pair.A.Until(true, s => s.Phase == MirrorPhase.Unreachable);
+        Assert.Equal("", Said(pair.A));
     }
 
     [Fact]
