@@ -14,6 +14,8 @@ packages_of() {
         test) echo zstd qemu-user-static attr acl e2fsprogs rsync git tar util-linux mount procps iproute2 nftables \
             python3 smbclient samba fio stress-ng dbench openssh-server openssh-client \
             systemd systemd-container jq lintian man-db mandoc ;;
+        image) echo mmdebstrap arch-test qemu-user-static dosfstools mtools e2fsprogs fdisk zstd python3 mount \
+            systemd util-linux ;;
         demo) echo attr acl rsync util-linux mount procps tar iproute2 nftables jq ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;
         *) echo "setup: there is no package group '$1' (build aot arm64 deb test demo bench)" >&2; return 1 ;;

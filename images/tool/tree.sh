@@ -1,0 +1,183 @@
+# The root tree and the first partition of a card, for scripts/image.sh: source it, do not run it. The variables
+# suite, kernel, kernel_suite, packages, from_kernel_suite, firmware, device_trees, config, command_line, modules,
+# remove, remove_modules and disk_id come from the definition.
+
+binfmt=/proc/sys/fs/binfmt_misc
+binfmt_mounted=no binfmt_registered=no
+
+# Programs of the board run here through the emulator of user programs.
+enter_foreign() {
+    [ "$(uname -m)" != aarch64 ] || return 0
+    if [ ! -e $binfmt/register ]; then
+        mount -t binfmt_misc binfmt_misc $binfmt
+        binfmt_mounted=yes
+    fi
+    if [ ! -e $binfmt/qemu-aarch64 ]; then
+        # F: the interpreter is opened now, and is there in every tree later.
+        grep '^:qemu-aarch64:' /usr/lib/binfmt.d/qemu-aarch64.conf >$binfmt/register
+        binfmt_registered=yes
+    fi
+}
+
+leave_foreign() {
+    [ $binfmt_registered = no ] || echo -1 >$binfmt/qemu-aarch64 || true
+    [ $binfmt_mounted = no ] || umount $binfmt || true
+    binfmt_registered=no binfmt_mounted=no
+}
+
+# Addresses of Debian's archive and of its security updates, as this machine's apt knows them.
+address_of() {
+    apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+        awk -F'|' -v label="$1" '$1 == label && !found { print $2; found = 1 }'
+}
+
+write_sources() {
+    local archive security
+    archive=$(address_of Debian)
+    if [ -z "$archive" ]; then
+        apt-get update -q >/dev/null
+        archive=$(address_of Debian)
+    fi
+    security=$(address_of Debian-Security)
+    if [ -z "$archive" ] || [ -z "$security" ]; then
+        echo "image: apt of this machine knows no Debian archive, or none with its security updates" >&2
+        return 1
+    fi
+    echo "deb $archive $suite main non-free-firmware"
+    echo "deb $archive $suite-updates main non-free-firmware"
+    echo "deb $security $suite-security main non-free-firmware"
+    [ "$kernel_suite" = "$suite" ] || echo "deb $archive $kernel_suite main non-free-firmware"
+}
+
+# In the tree: works of the packages' scripts that take long in the emulator and whose result is thrown away anyway.
+shadow() {
+    local name
+    for name in py3compile py3clean ssh-keygen; do
+        [ "$2" = remove ] || ln -sf /bin/true "$1/usr/local/sbin/$name"
+        [ "$2" = add ] || rm -f "$1/usr/local/sbin/$name"
+    done
+}
+
+make_tree() {
+    local board=$1 deb=$2 work=$3 tree=$3/root cache=$root/out/image-cache names
+    mkdir -p "$cache"
+    write_sources >"$work/sources.list"
+    names=$(echo $packages $from_kernel_suite | tr ' ' ',')
+    [ "$kernel_suite" = "$suite" ] || printf 'Package: linux-* %s\nPin: release n=%s\nPin-Priority: 600\n' \
+        "$from_kernel_suite" "$kernel_suite" >"$work/preferences"
+    export -f shadow
+    INITRD=No mmdebstrap --quiet --mode=root --architectures=arm64 --variant=minbase --format=directory \
+        --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+        --aptopt='Apt::Keep-Downloaded-Packages "true"' --dpkgopt=force-unsafe-io --dpkgopt=force-confold \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+        --dpkgopt='path-include=/usr/share/doc/apt/examples/*' \
+        --skip=essential/unlink --skip=download/empty \
+        --setup-hook="mkdir -p \"\$1/var/cache/apt/archives\" \"\$1/etc/apt/preferences.d\"" \
+        --setup-hook="find '$cache' -name '*.deb' -exec cp -t \"\$1/var/cache/apt/archives\" {} +" \
+        --setup-hook="[ ! -e '$work/preferences' ] || cp '$work/preferences' \"\$1/etc/apt/preferences.d/kernel\"" \
+        --extract-hook='shadow "$1" add' \
+        --include="$names,$kernel" \
+        --customize-hook="cp -n \"\$1\"/var/cache/apt/archives/*.deb '$cache'" \
+        --customize-hook="install -m 644 '$deb' \"\$1/tmp/nashammer.deb\"" \
+        --customize-hook='chroot "$1" apt-get -q -y --no-install-recommends install /tmp/nashammer.deb' \
+        --customize-hook='shadow "$1" remove' \
+        "$suite" "$tree" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; return 1; }
+    lay_over "$board" "$tree" "$work"
+    make_initrd "$tree" "$work"
+    enable_units "$tree"
+    strip "$tree"
+    chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' | LC_ALL=C sort >"$work/packages"
+    make_first_partition "$tree" "$work"
+}
+
+# The files of images/root, and what the definition puts into them.
+lay_over() {
+    local board=$1 tree=$2 work=$3 config_dir=$2/etc/nashammer
+    cp -rT --no-preserve=ownership images/root "$tree"
+    sed -i "s/@DISK_ID@/$disk_id/" "$tree/etc/fstab"
+    printf '%s\n' $modules >>"$tree/etc/initramfs-tools/modules"
+    cat >"$tree/etc/default/raspi-firmware" <<END
+# Made with the image, see the definition of the board.
+ROOTPART=PARTUUID=$disk_id-02
+CONSOLES=none
+CMA=0
+END
+    # The hook knows no empty list of consoles: ours follow after its own.
+    sed -i '/^CONSOLES=/d' "$tree/etc/default/raspi-firmware"
+    echo 'CONSOLES=" "' >>"$tree/etc/default/raspi-firmware"
+    echo $command_line >"$tree/etc/default/raspi-extra-cmdline"
+    [ -z "$config" ] || printf '%s\n' "$config" >"$tree/etc/default/raspi-firmware-custom"
+    # The sources are Debian's own defaults, as its apt shows them.
+    sed -n "s/^\(deb [^ ]* $suite[^ ]*\) .*/\1 main non-free-firmware/p" \
+        "$tree/usr/share/doc/apt/examples/sources.list" >"$tree/etc/apt/sources.list"
+    [ -s "$tree/etc/apt/sources.list" ] || { echo "image: apt shows no example of a sources.list" >&2; return 1; }
+    if [ "$kernel_suite" != "$suite" ]; then
+        sed -n "s/^\(deb [^ ]*\) $suite /\1 $kernel_suite /p" "$tree/etc/apt/sources.list" |
+            head -n 1 >"$tree/etc/apt/sources.list.d/kernel.list"
+    fi
+    rm -f "$tree/etc/apt/sources.list.d/0000"*
+    echo "$board" >"$tree/usr/share/nashammer/board"
+    echo nas >"$tree/etc/hostname"
+    printf '127.0.0.1\tlocalhost\n127.0.1.1\tnas\n::1\tlocalhost ip6-localhost\n' >"$tree/etc/hosts"
+    ln -sfn /run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"
+    # What the package ships stays at hand; what is in force lies on the first partition.
+    install -m 644 "$config_dir/config.toml" "$tree/usr/share/nashammer/config.toml"
+    ln -sfn /boot/firmware/config.toml "$config_dir/config.toml"
+}
+
+# In the emulator of user programs: the tree's own tools make it, as they will at an update on the board.
+make_initrd() {
+    local tree=$1 log=$2/initrd.log folder
+    for folder in $remove_modules; do rm -rf "$tree"/usr/lib/modules/*/kernel/"$folder"; done
+    for folder in proc sys dev; do mount --rbind --make-rslave /$folder "$tree/$folder"; done
+    local code=0
+    for folder in "$tree"/usr/lib/modules/*/; do
+        folder=$(basename "$folder")
+        chroot "$tree" depmod "$folder" && chroot "$tree" update-initramfs -c -k "$folder" || code=$?
+    done >"$log" 2>&1
+    for folder in proc sys dev; do umount -R "$tree/$folder"; done
+    [ $code -eq 0 ] || { tail -n 40 "$log" >&2; return 1; }
+    grep -i "warning\|error" "$log" || true
+}
+
+enable_units() {
+    local tree=$1
+    systemctl --root="$tree" --quiet enable systemd-networkd systemd-resolved systemd-timesyncd avahi-daemon \
+        ssh nashammer nashammer-card-{start,shares,status,stop,wlan}.service nashammer-card-{journal,update}.timer
+    systemctl --root="$tree" --quiet disable smbd nmbd samba-ad-dc smartmontools wpa_supplicant
+    # Nobody can log in at the screen; the rest writes, waits or wakes disks for nothing.
+    systemctl --root="$tree" --quiet mask getty@.service serial-getty@.service console-getty.service \
+        apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service unattended-upgrades.service \
+        dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-networkd-wait-online.service nmbd.service \
+        samba-ad-dc.service smartmontools.service systemd-firstboot.service systemd-random-seed.service
+}
+
+# What is of this build and not of the image.
+strip() {
+    local tree=$1 entry
+    for entry in $remove; do rm -rf "${tree:?}$entry"; done
+    rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old \
+        "$tree"/var/cache/ldconfig/* "$tree"/var/lib/dpkg/*-old "$tree"/etc/ssh/ssh_host_* "$tree"/tmp/* \
+        "$tree"/run/* "$tree"/var/tmp/* "$tree"/root/.[!.]* "$tree"/etc/*- "$tree"/var/lib/dbus/machine-id \
+        "$tree"/var/lib/systemd/random-seed "$tree"/etc/apt/apt.conf.d/99mmdebstrap "$tree"/var/log/journal \
+        "$tree"/var/lib/systemd/deb-systemd-helper-enabled.tmp "$tree"/var/lib/samba/private/* \
+        "$tree"/etc/apt/preferences.d/.keep
+    find "$tree/var/log" -type f -delete
+    find "$tree/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
+    find "$tree/usr/share/doc" -mindepth 2 ! -name copyright ! -type d -not -path '*/nashammer/*' -delete
+    mkdir -p "$tree/var/cache/apt/archives/partial" "$tree/var/lib/apt/lists/partial" "$tree/boot/firmware"
+    : >"$tree/etc/machine-id"
+}
+
+# Firmware, kernel, initial RAM disk and device trees as the package's hook has put them there, and the owner's files.
+make_first_partition() {
+    local tree=$1 boot=$2/boot name
+    mkdir -p "$boot"
+    for name in $firmware; do cp "$tree/usr/lib/raspi-firmware/$name" "$boot/"; done
+    for name in $device_trees; do cp "$tree/boot/firmware/$name" "$boot/"; done
+    cp "$tree"/boot/firmware/{vmlinuz-*,initrd.img-*,config.txt,cmdline.txt} "$boot/"
+    rm -rf "$tree"/boot/firmware/*
+    cp "$tree/usr/share/nashammer/config.toml" "$boot/config.toml"
+    sed 's/$/\r/' images/common/README.txt >"$boot/README.txt"
+}
