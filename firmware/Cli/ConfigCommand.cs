@@ -5,8 +5,8 @@ using NasFirmware.Config;
 namespace NasFirmware.Cli;
 
 /// <summary>
-/// `config check` and `config show --effective`: the configuration of the box. (`config FS` is hammer(8)'s verb for the
-/// clean-up rules in a file system, and stands beside them.)
+/// `config check`, `config show --effective` and `config samba`: the configuration of the box. (`config FS` is
+/// hammer(8)'s verb for the clean-up rules in a file system, and stands beside them.)
 /// </summary>
 static class ConfigCommand
 {
@@ -36,7 +36,9 @@ static class ConfigCommand
             s_file, s_box, s_effective,
         };
         show.SetAction(parsed => Show(parsed.GetValue(s_file)!, parsed.GetValue(s_box)));
-        return new Command("config", "The configuration of the box.") { check, show };
+        var samba = new Command("samba", "Print the shares of the box as sections of smb.conf.") { s_file, s_box };
+        samba.SetAction(parsed => Samba(parsed.GetValue(s_file)!, parsed.GetValue(s_box)));
+        return new Command("config", "The configuration of the box.") { check, show, samba };
     }
 
     static int Check(string file, string? box)
@@ -46,12 +48,16 @@ static class ConfigCommand
         return outcome.Settings is null ? CommandLine.Failed : 0;
     }
 
-    static int Show(string file, string? box)
+    static int Show(string file, string? box) => Print(file, box, outcome => outcome.Effective());
+
+    static int Samba(string file, string? box) => Print(file, box, outcome => SambaText.Of(outcome.Settings!));
+
+    static int Print(string file, string? box, Func<ConfigOutcome, string> text)
     {
         ConfigOutcome outcome = ConfigReader.ReadFile(file, box);
         foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(file));
         if (outcome.Settings is null) return CommandLine.Failed;
-        Console.Write(outcome.Effective());
+        Console.Write(text(outcome));
         return 0;
     }
 }

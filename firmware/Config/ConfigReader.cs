@@ -38,7 +38,7 @@ sealed record ConfigOutcome(Settings? Settings, IReadOnlyList<Mistake> Mistakes,
 }
 
 /// <summary>Reads config.toml.</summary>
-sealed class ConfigReader
+sealed partial class ConfigReader
 {
     static readonly TimeSpan s_second = TimeSpan.FromSeconds(1), s_minute = TimeSpan.FromMinutes(1),
         s_hour = TimeSpan.FromHours(1), s_day = TimeSpan.FromDays(1), s_years = TimeSpan.FromDays(36_500);
@@ -89,7 +89,7 @@ sealed class ConfigReader
             Memory = new MemorySettings { Cache = memory.Bytes("cache", 64 * Mebi, 8 * Mebi, 64 * Gibi) },
             Listen = new ListenSettings { Address = listen.Text("address", "[::]:7445", CheckListen) },
             History = ReadHistory(ConfigSection.Of(_reading, root, "history")),
-            Volumes = [], Pfs = [], Peers = [], Mirrors = [],
+            Volumes = [], Pfs = [], Peers = [], Mirrors = [], Shares = [],
             Led = ReadLed(ConfigSection.Of(_reading, root, "led")),
             Display = ReadDisplay(ConfigSection.Of(_reading, root, "display")),
             Status = ReadStatus(ConfigSection.Of(_reading, root, "status")),
@@ -105,6 +105,8 @@ sealed class ConfigReader
         foreach (var (name, section) in root.Named("peers")) references.Add(ReadPeer(name, section), section);
         foreach (var (name, section) in root.Named("mirrors"))
             references.Add(ReadMirror(name, section, settings.History.Keep, broken), section);
+        foreach (var (name, section) in root.Named("shares"))
+            references.Add(ReadShare(name, section, broken), section);
         root.End();
         return references.Complete(settings);
     }

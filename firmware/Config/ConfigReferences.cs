@@ -17,6 +17,7 @@ sealed class ConfigReferences(string self)
     readonly List<Owned<PfsSettings>> _pfs = [];
     readonly List<Owned<PeerSettings>> _peers = [];
     readonly List<Owned<MirrorStreamSettings>> _mirrors = [];
+    readonly List<Owned<ShareSettings>> _shares = [];
 
     internal void Add(VolumeSettings volume, string box, ConfigSection section) =>
         _volumes.Add(new Owned<VolumeSettings>(volume, box, section));
@@ -29,12 +30,16 @@ sealed class ConfigReferences(string self)
     internal void Add(MirrorStreamSettings mirror, ConfigSection section) =>
         _mirrors.Add(new Owned<MirrorStreamSettings>(mirror, "", section));
 
+    internal void Add(ShareSettings share, ConfigSection section) =>
+        _shares.Add(new Owned<ShareSettings>(share, "", section));
+
     internal Settings Complete(Settings settings)
     {
         CheckVolumes();
         CheckPfs();
         CheckPeers();
         CheckMirrors();
+        CheckShares();
         VolumeSettings[] own = [.. _volumes.Where(v => v.Box == self).Select(v => v.Value)];
         return settings with
         {
@@ -42,6 +47,7 @@ sealed class ConfigReferences(string self)
             Pfs = [.. _pfs.Select(p => p.Value).Where(p => own.Any(v => v.Name == p.Volume))],
             Peers = [.. _peers.Select(p => p.Value).Where(p => p.Name != self)],
             Mirrors = [.. _mirrors.Select(m => m.Value)],
+            Shares = [.. _shares.Select(s => s.Value).Where(s => own.Any(v => v.Name == s.Volume))],
         };
     }
 
@@ -87,6 +93,19 @@ sealed class ConfigReferences(string self)
                 pfs.Section.Report("volume", $"[volumes.{p.Volume}] is read-only: no PFS can be made there");
             if (!once.TryAdd((p.Volume, p.Path), p.Name))
                 pfs.Section.Report("path", $"[pfs.{once[(p.Volume, p.Path)]}] is {p.Path} of {p.Volume} already");
+        }
+    }
+
+    void CheckShares()
+    {
+        foreach (Owned<ShareSettings> share in _shares)
+        {
+            string volume = share.Value.Volume;
+            if (volume.Length > 0 && !_volumes.Exists(v => v.Value.Name == volume))
+            {
+                share.Section.Report("volume", $"there is no [volumes.{volume}]"
+                    + ConfigReading.Nearest(volume, _volumes.Select(v => v.Value.Name)));
+            }
         }
     }
 

@@ -20,6 +20,8 @@ sealed record Settings
     public required ValueList<PeerSettings> Peers { get; init; }
     /// <summary>All mirrors of the file, also those between other boxes.</summary>
     public required ValueList<MirrorStreamSettings> Mirrors { get; init; }
+    /// <summary>Folders of this box's volumes that Samba offers.</summary>
+    public required ValueList<ShareSettings> Shares { get; init; }
     public required LedSettings Led { get; init; }
     public required DisplaySettings Display { get; init; }
     public required StatusSettings Status { get; init; }
@@ -154,6 +156,20 @@ sealed record MirrorStreamSettings
     public required TimeSpan VerifyFull { get; init; }
     /// <summary>How long which versions are kept on the slave.</summary>
     public required KeepSettings Keep { get; init; }
+}
+
+/// <summary>[shares.NAME]: a folder that Samba offers to the network.</summary>
+sealed record ShareSettings
+{
+    public required string Name { get; init; }
+    public required string Volume { get; init; }
+    /// <summary>The folder, below the root of the volume; empty: the root.</summary>
+    public required string Path { get; init; }
+    /// <summary>Everybody may use it, without a password.</summary>
+    public required bool Guest { get; init; }
+    /// <summary>Who may use it, with a password.</summary>
+    public required ValueList<string> Users { get; init; }
+    public required bool ReadOnly { get; init; }
 }
 
 /// <summary>[led]: the light, a device of the LED class or a line of a GPIO chip.</summary>

@@ -45,6 +45,24 @@ public sealed partial class ConfigTests
         Assert.Equal(outcome.Effective(), again.Effective());
     }
 
+    [Fact]
+    public void Shares_of_this_box_become_sections_of_smb_conf()
+    {
+        Settings settings = Read(Path.Combine(s_samples, "good", "shares.toml")).Settings!;
+        Assert.Equal("""
+            [family]
+                path = /srv/photos/family/holidays
+                read only = no
+                guest ok = no
+                valid users = ann ben-2
+            [public]
+                path = /srv/photos
+                read only = yes
+                guest ok = yes
+
+            """.ReplaceLineEndings("\n"), SambaText.Of(settings));
+    }
+
     [Theory, MemberData(nameof(Bad))]
     public void Bad_sample_gives_its_recorded_messages(string name)
     {
@@ -90,7 +108,7 @@ public sealed partial class ConfigTests
     /// <summary>volumes.photos is volumes.*, as the reader calls it.</summary>
     static string NameOf(string section) => NamedSection().Replace(section, "$1.*");
 
-    [GeneratedRegex(@"^(volumes|pfs|peers|mirrors)\.[^.]+")]
+    [GeneratedRegex(@"^(volumes|pfs|peers|mirrors|shares)\.[^.]+")]
     private static partial Regex NamedSection();
 
     static string Uncommented() => string.Join('\n', File.ReadLines(s_shipped)
