@@ -2,13 +2,16 @@
 
 export DEMO_DIR
 
-.PHONY: build deb test test-full demo bench soak fuzz mutate structure clean
+.PHONY: build deb image test test-full demo bench soak fuzz mutate structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
 
 deb:                    ## Debian packages: out/nashammer_VERSION_amd64.deb, out/nashammer_VERSION_arm64.deb
 	@scripts/deb.sh
+
+image:                  ## a card: out/nashammer-BOARD.img.zst: make image [BOARD=pi3|zero2w|pi4|pi5|all], pi3 if not named
+	@scripts/image.sh $(or $(BOARD),pi3)
 
 test:                   ## everything that must hold; the last line says how many passed
 	@scripts/test.sh

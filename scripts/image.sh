@@ -5,6 +5,7 @@
 # usage: scripts/image.sh [BOARD|all]      default: pi3; boards are images/*.toml
 #        DEB=FILE: this package of ours in place of one made now by scripts/deb.sh
 set -euo pipefail
+shopt -s inherit_errexit
 . "$(dirname "$0")/lib.sh"
 . images/tool/tree.sh
 

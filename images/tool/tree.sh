@@ -49,14 +49,9 @@ write_sources() {
     [ "$kernel_suite" = "$suite" ] || echo "deb $archive $kernel_suite main non-free-firmware"
 }
 
-# In the tree: works of the packages' scripts that take long in the emulator and whose result is thrown away anyway.
-shadow() {
-    local name
-    for name in py3compile py3clean ssh-keygen; do
-        [ "$2" = remove ] || ln -sf /bin/true "$1/usr/local/sbin/$name"
-        [ "$2" = add ] || rm -f "$1/usr/local/sbin/$name"
-    done
-}
+# Works of the packages' scripts that take long in the emulator and whose result is thrown away anyway.
+shadow='mkdir -p "$1/usr/local/sbin"; for name in py3compile py3clean ssh-keygen; do ln -sf /bin/true "$1/usr/local/sbin/$name"; done'
+unshadow='for name in py3compile py3clean ssh-keygen; do rm -f "$1/usr/local/sbin/$name"; done'
 
 make_tree() {
     local board=$1 deb=$2 work=$3 tree=$3/root cache=$root/out/image-cache names
@@ -65,7 +60,6 @@ make_tree() {
     names=$(echo $packages $from_kernel_suite | tr ' ' ',')
     [ "$kernel_suite" = "$suite" ] || printf 'Package: linux-* %s\nPin: release n=%s\nPin-Priority: 600\n' \
         "$from_kernel_suite" "$kernel_suite" >"$work/preferences"
-    export -f shadow
     INITRD=No mmdebstrap --quiet --mode=root --architectures=arm64 --variant=minbase --format=directory \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
         --aptopt='Apt::Keep-Downloaded-Packages "true"' --dpkgopt=force-unsafe-io --dpkgopt=force-confold \
@@ -76,12 +70,12 @@ make_tree() {
         --setup-hook="mkdir -p \"\$1/var/cache/apt/archives\" \"\$1/etc/apt/preferences.d\"" \
         --setup-hook="find '$cache' -name '*.deb' -exec cp -t \"\$1/var/cache/apt/archives\" {} +" \
         --setup-hook="[ ! -e '$work/preferences' ] || cp '$work/preferences' \"\$1/etc/apt/preferences.d/kernel\"" \
-        --extract-hook='shadow "$1" add' \
+        --extract-hook="$shadow" \
         --include="$names,$kernel" \
         --customize-hook="cp -n \"\$1\"/var/cache/apt/archives/*.deb '$cache'" \
         --customize-hook="install -m 644 '$deb' \"\$1/tmp/nashammer.deb\"" \
         --customize-hook='chroot "$1" apt-get -q -y --no-install-recommends install /tmp/nashammer.deb' \
-        --customize-hook='shadow "$1" remove' \
+        --customize-hook="$unshadow" \
         "$suite" "$tree" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; return 1; }
     lay_over "$board" "$tree" "$work"
     make_initrd "$tree" "$work"
