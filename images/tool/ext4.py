@@ -35,13 +35,12 @@ def walk(folder):
 
 
 class Script:
-    """The commands for debugfs that copy a folder into an empty file system."""
+    """The commands for debugfs that copy a folder into an empty file system. Names of one file become files."""
 
     def __init__(self, epoch, scratch):
         self.lines = []
         self.epoch = epoch
         self.scratch = scratch
-        self.links = {}
 
     def set(self, path, field, value):
         self.lines.append(f"sif {quote(path)} {field} {value}")
@@ -65,14 +64,6 @@ class Script:
     def add(self, path, here, facts):
         parent, name = os.path.split(path)
         kind = stat.S_IFMT(facts.st_mode)
-        if kind != stat.S_IFDIR and facts.st_nlink > 1:
-            known = self.links.setdefault((facts.st_dev, facts.st_ino), [])
-            known.append(path)
-            if len(known) > 1:
-                # debugfs adds the name only; the count is the caller's affair.
-                self.lines += [f"cd {quote(parent or '/')}", f"ln {quote(known[0])} {quote(name)}"]
-                self.set(path, "links_count", len(known))
-                return
         self.lines.append(f"cd {quote(parent or '/')}")
         if kind == stat.S_IFDIR:
             self.lines.append(f"mkdir {quote(name)}")

@@ -57,7 +57,9 @@ make_tree() {
     local board=$1 deb=$2 work=$3 tree=$3/root cache=$root/out/image-cache names
     mkdir -p "$cache"
     write_sources >"$work/sources.list"
-    names=$(echo $packages $from_kernel_suite | tr ' ' ',')
+    # What ours needs is fetched with the rest: later the tree has no name servers.
+    names=$(echo $packages $from_kernel_suite | tr ' ' ','),$(dpkg-deb -f "$deb" Depends Pre-Depends |
+        sed 's/^[A-Z][A-Za-z-]*: //; s/([^)]*)//g; s/|[^,]*//g' | paste -sd, | tr -d ' ')
     [ "$kernel_suite" = "$suite" ] || printf 'Package: linux-* %s\nPin: release n=%s\nPin-Priority: 600\n' \
         "$from_kernel_suite" "$kernel_suite" >"$work/preferences"
     INITRD=No mmdebstrap --quiet --mode=root --architectures=arm64 --variant=minbase --format=directory \
@@ -74,7 +76,7 @@ make_tree() {
         --include="$names,$kernel" \
         --customize-hook="cp -n \"\$1\"/var/cache/apt/archives/*.deb '$cache'" \
         --customize-hook="install -m 644 '$deb' \"\$1/tmp/nashammer.deb\"" \
-        --customize-hook='chroot "$1" apt-get -q -y --no-install-recommends install /tmp/nashammer.deb' \
+        --customize-hook='chroot "$1" dpkg -i /tmp/nashammer.deb' \
         --customize-hook="$unshadow" \
         "$suite" "$tree" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; return 1; }
     lay_over "$board" "$tree" "$work"
@@ -160,7 +162,8 @@ strip() {
     find "$tree/var/log" -type f -delete
     find "$tree/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
     find "$tree/usr/share/doc" -mindepth 2 ! -name copyright ! -type d -not -path '*/nashammer/*' -delete
-    mkdir -p "$tree/var/cache/apt/archives/partial" "$tree/var/lib/apt/lists/partial" "$tree/boot/firmware"
+    mkdir -p "$tree/var/cache/apt/archives/partial" "$tree/var/lib/apt/lists/partial" "$tree/boot/firmware" \
+        "$tree/var/lib/nashammer"
     : >"$tree/etc/machine-id"
 }
 
