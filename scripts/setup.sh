@@ -12,7 +12,7 @@ packages_of() {
         arm64) echo clang lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross zlib1g-dev:arm64 ;;
         deb) echo dpkg-dev xz-utils qemu-user-static ;;
         test) echo zstd qemu-user-static attr acl e2fsprogs rsync git tar util-linux mount procps iproute2 nftables \
-            python3 smbclient samba fio stress-ng dbench openssh-server openssh-client \
+            python3 dosfstools mtools fdisk smbclient samba fio stress-ng dbench openssh-server openssh-client \
             systemd systemd-container jq lintian man-db mandoc ;;
         image) echo mmdebstrap arch-test qemu-user-static dosfstools mtools e2fsprogs fdisk zstd python3 mount \
             systemd util-linux ;;

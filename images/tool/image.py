@@ -21,14 +21,15 @@ FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def variables(whole):
-    """Shell assignments; of the two lists with blanks inside, one entry a line."""
+    """Shell assignments. Words of a list are parted by blanks, lines of config.txt by line breaks."""
     debian, boot, root = whole["debian"], whole["boot"], whole["root"]
     values = {
         "suite": debian["suite"], "kernel": debian["kernel"], "kernel_suite": debian["kernel-suite"],
         "packages": " ".join(debian["packages"]), "from_kernel_suite": " ".join(debian["from-kernel-suite"]),
         "firmware": " ".join(boot["firmware"]), "device_trees": " ".join(boot["device-trees"]),
         "config": "\n".join(boot["config"]), "command_line": " ".join(boot["command-line"]),
-        "modules": " ".join(whole["initrd"]["modules"]), "remove": " ".join(root["remove"]),
+        "modules": " ".join(whole["initrd"]["modules"]),
+        "needed_modules": " ".join(whole["initrd"]["needed-modules"]), "remove": " ".join(root["remove"]),
         "remove_modules": " ".join(root["remove-modules"]), "disk_id": whole["partitions"]["disk-id"],
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())

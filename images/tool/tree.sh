@@ -1,6 +1,6 @@
 # The root tree and the first partition of a card, for scripts/image.sh: source it, do not run it. The variables
 # suite, kernel, kernel_suite, packages, from_kernel_suite, firmware, device_trees, config, command_line, modules,
-# remove, remove_modules and disk_id come from the definition.
+# needed_modules, remove, remove_modules and disk_id come from the definition.
 
 binfmt=/proc/sys/fs/binfmt_misc
 binfmt_mounted=no binfmt_registered=no
@@ -79,12 +79,26 @@ make_tree() {
         --customize-hook='chroot "$1" dpkg -i /tmp/nashammer.deb' \
         --customize-hook="$unshadow" \
         "$suite" "$tree" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; return 1; }
+    check_modules "$board" "$tree"
     lay_over "$board" "$tree" "$work"
     make_initrd "$tree" "$work"
     enable_units "$tree"
     strip "$tree"
     chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' | LC_ALL=C sort >"$work/packages"
     make_first_partition "$tree" "$work"
+}
+
+# A kernel without the drivers of the board would make a card that does not start.
+check_modules() {
+    local board=$1 name missing=
+    for name in $needed_modules; do
+        name=$(printf '%s' "$name" | sed 's/[-_]/[-_]/g')
+        cat "$2"/usr/lib/modules/*/modules.{order,builtin} | grep -q "/$name\.ko" || missing="$missing $name"
+    done
+    [ -n "$missing" ] || return 0
+    echo "image: $board: the kernel of $kernel_suite ($(ls "$2/usr/lib/modules" | paste -sd ' ')) has no driver" \
+        "$(echo $missing | tr -d '[]'): no card for this board can be made of it" >&2
+    return 1
 }
 
 # The files of images/root, and what the definition puts into them.
@@ -158,7 +172,7 @@ strip() {
         "$tree"/run/* "$tree"/var/tmp/* "$tree"/root/.[!.]* "$tree"/etc/*- "$tree"/var/lib/dbus/machine-id \
         "$tree"/var/lib/systemd/random-seed "$tree"/etc/apt/apt.conf.d/99mmdebstrap "$tree"/var/log/journal \
         "$tree"/var/lib/systemd/deb-systemd-helper-enabled.tmp "$tree"/var/lib/samba/private/* \
-        "$tree"/etc/apt/preferences.d/.keep
+        "$tree"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
     find "$tree/var/log" -type f -delete
     find "$tree/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
     find "$tree/usr/share/doc" -mindepth 2 ! -name copyright ! -type d -not -path '*/nashammer/*' -delete
