@@ -105,7 +105,6 @@ check_modules() {
 lay_over() {
     local board=$1 tree=$2 work=$3 config_dir=$2/etc/nashammer
     cp -rT --no-preserve=ownership images/root "$tree"
-    sed -i "s/@DISK_ID@/$disk_id/" "$tree/etc/fstab"
     printf '%s\n' $modules >>"$tree/etc/initramfs-tools/modules"
     cat >"$tree/etc/default/raspi-firmware" <<END
 # Made with the image, see the definition of the board.
