@@ -49,9 +49,18 @@ write_sources() {
     [ "$kernel_suite" = "$suite" ] || echo "deb $archive $kernel_suite main non-free-firmware"
 }
 
-# Works of the packages' scripts that take long in the emulator and whose result is thrown away anyway.
-shadow='mkdir -p "$1/usr/local/sbin"; for name in py3compile py3clean ssh-keygen; do ln -sf /bin/true "$1/usr/local/sbin/$name"; done'
-unshadow='for name in py3compile py3clean ssh-keygen; do rm -f "$1/usr/local/sbin/$name"; done'
+# Works of the packages' scripts that take long in the emulator and whose result is thrown away anyway: keys that lie
+# there already are not made, and Python is not compiled.
+shadow='mkdir -p "$1/etc/ssh"
+    for kind in rsa ecdsa ed25519; do : >"$1/etc/ssh/ssh_host_${kind}_key"; done
+    for name in py3compile py3clean; do
+        chroot "$1" dpkg-divert --quiet --local --no-rename --divert /usr/bin/$name.real --add /usr/bin/$name
+        ln -s true "$1/usr/bin/$name"
+    done'
+unshadow='for name in py3compile py3clean; do
+        rm "$1/usr/bin/$name"
+        chroot "$1" dpkg-divert --quiet --local --rename --remove /usr/bin/$name
+    done'
 
 make_tree() {
     local board=$1 deb=$2 work=$3 tree=$3/root cache=$root/out/image-cache names
@@ -72,7 +81,7 @@ make_tree() {
         --setup-hook="mkdir -p \"\$1/var/cache/apt/archives\" \"\$1/etc/apt/preferences.d\"" \
         --setup-hook="find '$cache' -name '*.deb' -exec cp -t \"\$1/var/cache/apt/archives\" {} +" \
         --setup-hook="[ ! -e '$work/preferences' ] || cp '$work/preferences' \"\$1/etc/apt/preferences.d/kernel\"" \
-        --extract-hook="$shadow" \
+        --essential-hook="$shadow" \
         --include="$names,$kernel" \
         --customize-hook="cp -n \"\$1\"/var/cache/apt/archives/*.deb '$cache'" \
         --customize-hook="install -m 644 '$deb' \"\$1/tmp/nashammer.deb\"" \
@@ -157,9 +166,10 @@ enable_units() {
     systemctl --root="$tree" --quiet disable smbd nmbd samba-ad-dc smartmontools wpa_supplicant
     # Nobody can log in at the screen; the rest writes, waits or wakes disks for nothing.
     systemctl --root="$tree" --quiet mask getty@.service serial-getty@.service console-getty.service \
-        apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service unattended-upgrades.service \
-        dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-networkd-wait-online.service nmbd.service \
-        samba-ad-dc.service smartmontools.service systemd-firstboot.service systemd-random-seed.service
+        apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service \
+        unattended-upgrades.service dpkg-db-backup.timer e2scrub_all.timer fstrim.timer nmbd.service \
+        samba-ad-dc.service smartmontools.service systemd-networkd-wait-online.service \
+        systemd-firstboot.service systemd-random-seed.service
 }
 
 # What is of this build and not of the image.
