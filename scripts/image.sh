@@ -43,8 +43,11 @@ build() {
 
 # What this script mounted and registered goes again, and the trees, whatever happens.
 clean_up() {
-    local code=$?
-    [ -z "${work:-}" ] || rm -rf --one-file-system "$work"
+    local code=$? place
+    if [ -n "${work:-}" ]; then
+        for place in $(cut -d' ' -f2 /proc/mounts | grep "^$work/" | sort -r); do umount "$place" || true; done
+        rm -rf --one-file-system "$work"
+    fi
     leave_foreign
     exit $code
 }
