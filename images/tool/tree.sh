@@ -169,7 +169,8 @@ enable_units() {
         apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service \
         unattended-upgrades.service dpkg-db-backup.timer e2scrub_all.timer fstrim.timer nmbd.service \
         samba-ad-dc.service smartmontools.service systemd-networkd-wait-online.service \
-        systemd-firstboot.service systemd-random-seed.service
+        systemd-firstboot.service systemd-random-seed.service systemd-binfmt.service \
+        proc-sys-fs-binfmt_misc.automount
 }
 
 # What is of this build and not of the image.
