@@ -2,8 +2,8 @@ using System;
 
 namespace NasFirmware.Config;
 
-// [shares.NAME]: folders of a volume that Samba offers to the network. The daemon takes no notice of them; `config samba`
-// prints them, and the card's start puts them in force.
+// [shares.NAME]: folders of a volume that Samba offers to the network. The daemon takes no notice of them: `config
+// samba` prints them, and the card's start puts them in force.
 sealed partial class ConfigReader
 {
     ShareSettings ReadShare(string name, ConfigSection section, bool broken)

@@ -179,7 +179,7 @@ strip() {
     for entry in $remove; do rm -rf "${tree:?}$entry"; done
     rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old \
         "$tree"/var/cache/ldconfig/* "$tree"/var/lib/dpkg/*-old "$tree"/etc/ssh/ssh_host_* "$tree"/tmp/* \
-        "$tree"/run/* "$tree"/var/tmp/* "$tree"/root/.[!.]* "$tree"/etc/*- "$tree"/var/lib/dbus/machine-id \
+        "$tree"/run/* "$tree"/var/tmp/* "$tree"/etc/*- "$tree"/var/lib/dbus/machine-id \
         "$tree"/var/lib/systemd/random-seed "$tree"/etc/apt/apt.conf.d/99mmdebstrap "$tree"/var/log/journal \
         "$tree"/var/lib/systemd/deb-systemd-helper-enabled.tmp "$tree"/var/lib/samba/private/* \
         "$tree"/etc/dpkg/dpkg.cfg.d/99mmdebstrap
