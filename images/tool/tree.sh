@@ -136,6 +136,8 @@ END
     fi
     rm -f "$tree/etc/apt/sources.list.d/0000"*
     echo "$board" >"$tree/usr/share/nashammer/board"
+    # No clock of a board is earlier than this, see systemd(1).
+    touch -d "@$SOURCE_DATE_EPOCH" "$tree/usr/lib/clock-epoch"
     echo nas >"$tree/etc/hostname"
     printf '127.0.0.1\tlocalhost\n127.0.1.1\tnas\n::1\tlocalhost ip6-localhost\n' >"$tree/etc/hosts"
     ln -sfn /run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"
