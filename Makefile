@@ -10,7 +10,7 @@ build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out
 deb:                    ## Debian packages: out/nashammer_VERSION_amd64.deb, out/nashammer_VERSION_arm64.deb
 	@scripts/deb.sh
 
-image:                  ## a card: out/nashammer-BOARD.img.zst: make image [BOARD=pi3|pi4|pi5|zero2w|all], pi3 if not named
+image:                  ## a card: out/nashammer-BOARD.img.zst: BOARD=pi3 (default), pi4, pi5, zero2w, all
 	@scripts/image.sh $(or $(BOARD),pi3)
 
 test:                   ## everything that must hold; the last line says how many passed
