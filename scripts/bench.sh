@@ -5,7 +5,7 @@
 # usage: scripts/bench.sh               (or make bench)
 #
 # BENCH="write read"    only these lines: write read random16 random64 create walk delete append
-#                       save fsyncers mirror increment first lag mount memory
+#                       save fsyncers mirror increment first lag mount memory encrypted cuts catchup idle prune reblock
 # BENCH_RUNS=N          alternating runs (default 5)
 # BENCH_PEERS="ext4"    only these neighbours: ext4 btrfs ntfs-3g fuse2fs
 # BENCH_SCALE=N         divides all counts and sizes, for a trial of the script (default 1; figures mean nothing then)
@@ -17,8 +17,11 @@
 # machine-wide is dropped or changed. The exit code is 0 if the lines could be measured, whether targets are met or not.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. scripts/bench-pair.sh
+. scripts/bench-history.sh
 
 all_lines="write read random16 random64 create walk delete append save fsyncers mirror increment first lag mount memory"
+all_lines="$all_lines $pair_lines $history_lines"
 lines=${BENCH:-$all_lines}
 runs=${BENCH_RUNS:-5}
 scale=${BENCH_SCALE:-1}
@@ -37,6 +40,7 @@ clean_up() {
     trap - EXIT
     trap '' INT TERM HUP
     [ -n "$scratch" ] || exit $code
+    pair_end
     for name in "${!loop_of[@]}"; do discard "$name" || true; done
     # Whatever is still there lies under our own folder.
     awk -v under="$scratch/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | while read -r name; do

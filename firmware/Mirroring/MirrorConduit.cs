@@ -16,6 +16,9 @@ namespace NasFirmware.Mirroring;
 //  - the other side lives, and says so, but its stream does not move although there is something to move: a stall.
 // What a connection dies of is kept as one sentence, the first.
 //
+// What is on the way when a link breaks comes again. So at most WindowBytes of the stream are ahead of what the other
+// side's session says that it has taken, wherever they are: in a socket, in a router, in its ring.
+//
 // While the ring is full the pump does not listen, and nothing can be told from silence: then it is this side's session
 // that is slow.
 
@@ -23,6 +26,8 @@ namespace NasFirmware.Mirroring;
 sealed class MirrorConduit : IByteChannel, IDisposable
 {
     const int RingBytes = 1 << 18;
+    /// <summary>How far the stream may be ahead, and how often is told what was taken.</summary>
+    const int WindowBytes = 768 << 10, TakenEvery = 96 << 10, PieceMax = MirrorFrames.PayloadBytesMax;
 
     readonly LoopRuntime _runtime;
     readonly PeerLink _link;
@@ -34,9 +39,9 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     readonly Func<PeerEvent> _beat;
     readonly Action<PeerEvent> _heard;
     readonly Action? _looked;
-    int _ringAt, _ringCount;
+    int _ringAt, _ringCount, _writingBytes;
     bool _ended, _discard, _writing, _beatWaits, _listening, _behind, _over, _drains;
-    long _arrivedAt, _beatAt, _movedAt, _work;
+    long _arrivedAt, _beatAt, _movedAt, _work, _takenHere, _takenSaid;
     string? _reason;
     LoopThread? _pump, _beater;
     ITimer? _clock;
@@ -83,6 +88,10 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     /// <summary>Bytes of the stream so far.</summary>
     internal long BytesOut { get; private set; }
     internal long BytesIn { get; private set; }
+    /// <summary>Both sides tell what they have taken.</summary>
+    internal bool IsWindowed { get; init; }
+    /// <summary>Bytes of the stream that the other side has taken; without a window what was written.</summary>
+    internal long BytesTaken { get; private set; }
     /// <summary>When it was told to end; 0: not yet.</summary>
     internal long BrokenAt { get; private set; }
 
@@ -110,6 +119,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
             _ring.AsSpan(_ringAt, n).CopyTo(destination);
             _ringAt = (_ringAt + n) % RingBytes;
             _ringCount -= n;
+            _takenHere += n;
             _monitor.PulseAll();
             return n;
         }
@@ -117,7 +127,13 @@ sealed class MirrorConduit : IByteChannel, IDisposable
 
     public void Write(ReadOnlySpan<byte> source)
     {
-        WriteBegin(isBeat: false);
+        for (; source.Length > PieceMax; source = source[PieceMax..]) WritePiece(source[..PieceMax]);
+        WritePiece(source);
+    }
+
+    void WritePiece(ReadOnlySpan<byte> source)
+    {
+        WriteBegin(isBeat: false, source.Length);
         try
         {
             _link.Frames.Write(FrameKind.Data, source);
@@ -133,15 +149,19 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         }
     }
 
-    void WriteBegin(bool isBeat)
+    void WriteBegin(bool isBeat, int bytes = 0)
     {
         using (_monitor.Hold())
         {
-            while ((_writing || (_beatWaits && !isBeat)) && _reason is null) _monitor.Wait(Timeout.InfiniteTimeSpan);
+            while ((_writing || (_beatWaits && !isBeat) || !HasRoom(bytes)) && _reason is null)
+                _monitor.Wait(Timeout.InfiniteTimeSpan);
             if (_reason is not null) throw new IOException(_reason);
             _writing = true;
+            _writingBytes = bytes;
         }
     }
+
+    bool HasRoom(int bytes) => !IsWindowed || BytesOut + bytes - BytesTaken <= WindowBytes;
 
     void WriteEnd(int bytes)
     {
@@ -149,6 +169,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         {
             _writing = false;
             BytesOut += bytes;
+            if (!IsWindowed) BytesTaken = BytesOut;
             if (bytes > 0) _movedAt = Now;
             _monitor.PulseAll();
         }
@@ -321,7 +342,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     void PumpEvent(PeerEvent e)
     {
         // That something came is all that a kind of a newer box tells us.
-        if (e.Kind != PeerEventKind.Beat) return;
+        if (e.Kind is not (PeerEventKind.Beat or PeerEventKind.Taken)) return;
         using (_monitor.Hold())
         {
             if (e.Work > _work)
@@ -329,8 +350,19 @@ sealed class MirrorConduit : IByteChannel, IDisposable
                 _work = e.Work.Value;
                 _movedAt = Now;
             }
+            if (IsWindowed && e.Taken > BytesTaken) PumpTaken(e.Taken.Value);
         }
-        _heard(e);
+        if (e.Kind == PeerEventKind.Beat) _heard(e);
+    }
+
+    void PumpTaken(long taken)
+    {
+        // What is being written counts only when the write has returned, and may be there before.
+        if (taken > BytesOut + (_writing ? _writingBytes : 0))
+            throw new InvalidDataException($"{_link.Peer.Name} has taken {taken} bytes of {BytesOut}");
+        BytesTaken = taken;
+        _movedAt = Now;
+        _monitor.PulseAll();
     }
 
     void PumpEnd(PeerEnd end)
@@ -345,9 +377,9 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     {
         try
         {
-            while (BeatWait())
+            while (BeatWait(out PeerEvent? taken))
             {
-                _link.Send(FrameKind.Event, _beat(), PeerJson.Default.PeerEvent);
+                _link.Send(FrameKind.Event, taken ?? _beat(), PeerJson.Default.PeerEvent);
                 WriteEnd(0);
             }
         }
@@ -358,21 +390,31 @@ sealed class MirrorConduit : IByteChannel, IDisposable
         }
     }
 
-    /// <summary>Waits until a beat is due and the line is free, and takes it; false at the end.</summary>
-    bool BeatWait()
+    /// <summary>
+    /// Waits until a beat is due, or what was taken is to be told, and the line is free, and takes it; false at the
+    /// end.
+    /// </summary>
+    bool BeatWait(out PeerEvent? taken)
     {
+        taken = null;
         using (_monitor.Hold())
         {
             while (true)
             {
                 if (_reason is not null) return false;
                 TimeSpan left = _times.Beat - _runtime.Time.GetElapsedTime(_beatAt);
-                _beatWaits = left <= TimeSpan.Zero;
-                if (_beatWaits && !_writing) break;
+                bool tells = IsWindowed && _takenHere - _takenSaid >= TakenEvery;
+                _beatWaits = left <= TimeSpan.Zero || tells;
+                if (_beatWaits && !_writing)
+                {
+                    if (tells) taken = new PeerEvent { Kind = PeerEventKind.Taken, Taken = _takenSaid = _takenHere };
+                    break;
+                }
                 _monitor.Wait(_beatWaits ? Timeout.InfiniteTimeSpan : left);
             }
             _beatWaits = false;
-            _beatAt = Now;
+            if (taken is null) _beatAt = Now;
+            _writingBytes = 0;
             return _writing = true;
         }
     }

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Linq;
 using System.Threading;
 using NasCore;
 using NasCore.Mirror;
@@ -186,9 +187,10 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         using (lease)
         {
             link.OwnSilence = mirror.Options.Times.Silence;
-            link.Welcome(hello);
+            bool isWindowed = hello.Features?.Contains(PeerFeature.Window) == true;
+            link.Welcome(hello, isWindowed ? [PeerFeature.Window] : []);
             using var gone = CancellationTokenSource.CreateLinkedTokenSource(stop, volume.Gone);
-            Receive(mirror, reception, link, lease!, gone.Token);
+            Receive(mirror, reception, link, lease!, isWindowed, gone.Token);
         }
     }
 
@@ -228,7 +230,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
     }
 
     void Receive(Mirror mirror, Reception reception, PeerLink link, HammerFs.MirrorTargetLease lease,
-        CancellationToken stop)
+        bool isWindowed, CancellationToken stop)
     {
         var session = new ReceiverSession(mirror.Meter, lease.Target);
         using var conduit = new MirrorConduit(host.Runtime, link, mirror.Options.Times, TimeSpan.Zero,
@@ -236,7 +238,10 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
             {
                 host.Board.Hear(mirror.Options.Peer, e.State);
                 session.Heard(e);
-            });
+            })
+        {
+            IsWindowed = isWindowed,
+        };
         session.Conduit = conduit;
         using (mirror.Monitor.Hold())
         {

@@ -1,5 +1,6 @@
 using System;
 using System.IO;
+using System.Linq;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
@@ -16,11 +17,12 @@ namespace NasFirmware.Mirroring;
 // wait; again. Nothing that happens here needs a person, and only two things wait for one: a pair that must not go on
 // (refused, with the sentence of who refused), and a PFS that is not there. Both are looked at again by themselves.
 //
-// Waits grow from a second to a minute, with jitter, and begin anew as soon as a batch was acknowledged. A nudge (a
-// file system appeared, the peer called, the network came back) ends a wait, and a dial that nobody has answered for
-// longer than the first wait; a connection that should have been heard of is given up. It never makes attempts come
-// faster than the first wait. A stream that is behind and does not move is restarted with more patience each time, so
-// that a target that really needs long gets through in the end; from the third time on the status says so.
+// Waits grow from a second to a minute, with jitter, and begin anew as soon as a batch was acknowledged, or a
+// megabyte of one was taken. A nudge (a file system appeared, the peer called, the network came back) ends a wait,
+// and a dial that nobody has answered for longer than the first wait; a connection that should have been heard of is
+// given up. It never makes attempts come faster than the first wait. A stream that is behind and does not move is
+// restarted with more patience each time, so that a target that really needs long gets through in the end; from the
+// third time on the status says so.
 
 /// <summary>What the loops of a box have in common.</summary>
 sealed record MirrorHost
@@ -43,6 +45,7 @@ sealed record MirrorHost
 sealed class MirrorSender : IPeerDialer, IDisposable
 {
     const int StallsToTell = 3, PatienceMax = 16;
+    const long MovedEnough = 1 << 20;
 
     readonly MirrorHost _host;
     readonly MirrorSendOptions _options;
@@ -73,7 +76,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         _hello = new PeerHello
         {
             Purpose = PeerPurpose.Mirror, Box = host.Box, Mirror = options.Name,
-            Silence = PeerLink.InMilliseconds(options.Times.Silence),
+            Features = [PeerFeature.Window], Silence = PeerLink.InMilliseconds(options.Times.Silence),
         };
         _meter = new MirrorMeter(host.Board, _runtime.Time, new MirrorStatus
         {
@@ -244,12 +247,12 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         if (_meter.Status.Phase == MirrorPhase.NoSource)
             _meter.Change(s => s with { Phase = MirrorPhase.Connecting, Problem = null });
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, volume.Gone);
-        using PeerLink link = Dial(pfs.SharedUuid, gone.Token);
+        using PeerLink link = Dial(pfs.SharedUuid, gone.Token, out bool isWindowed);
         try
         {
             // Somebody waits for the changes: groups close soon.
             using IDisposable listening = volume.Fs.Listen();
-            Stream(link, source, lag, gone.Token);
+            Stream(link, isWindowed, source, lag, gone.Token);
             return null;
         }
         catch (Exception) when (volume.Gone.IsCancellationRequested)
@@ -269,12 +272,14 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         return _lag;
     }
 
-    PeerLink Dial(Guid shared, CancellationToken stop)
+    PeerLink Dial(Guid shared, CancellationToken stop, out bool isWindowed)
     {
         PeerHello hello = _hello with { SharedUuid = shared };
         try
         {
-            PeerLink link = PeerLink.Call(this, _options.Peer, hello, _runtime.Time, stop, out _);
+            PeerLink link = PeerLink.Call(this, _options.Peer, hello, _runtime.Time, stop,
+                out PeerWelcome welcome);
+            isWindowed = welcome.Features?.Contains(PeerFeature.Window) == true;
             Volatile.Write(ref _unreached, false);
             return link;
         }
@@ -320,7 +325,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
     }
 
-    void Stream(PeerLink link, MeteredSource source, MirrorLag lag, CancellationToken stop)
+    void Stream(PeerLink link, bool isWindowed, MeteredSource source, MirrorLag lag, CancellationToken stop)
     {
         int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
         var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
@@ -330,7 +335,10 @@ sealed class MirrorSender : IPeerDialer, IDisposable
             {
                 _host.Board.Hear(_options.Peer, e.State);
                 session.Heard(e);
-            }, session.Look);
+            }, session.Look)
+        {
+            IsWindowed = isWindowed,
+        };
         session.Conduit = conduit;
         source.News = session.News;
         session.Acknowledged = () =>
@@ -351,6 +359,8 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         {
             Volatile.Write(ref _conduit, null);
             if (conduit.IsStalled) _stalls++;
+            // The link works, and breaks from time to time: a long first load shall not wait a minute each time.
+            if (conduit.BytesTaken >= MovedEnough) _failures = 0;
             _meter.Change(s => s with
             {
                 Reconnects = s.Reconnects + 1, BytesSent = _counter.Sent, BytesResent = _counter.Resent,

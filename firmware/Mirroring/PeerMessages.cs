@@ -71,12 +71,21 @@ sealed record PeerEvent
     public long? Work { get; init; }
     /// <summary>How the box that says it is, in one line for the owner of the other one.</summary>
     public string? State { get; init; }
+    /// <summary>Bytes of the stream that this side has taken so far, see <see cref="PeerFeature.Window"/>.</summary>
+    public long? Taken { get; init; }
 }
 
 /// <summary>Kinds of <see cref="PeerEvent"/>; others are passed over.</summary>
 static class PeerEventKind
 {
-    internal const string Beat = "beat";
+    internal const string Beat = "beat", Taken = "taken";
+}
+
+/// <summary>Extensions of the protocol, to be offered in Hello and used if Welcome names them.</summary>
+static class PeerFeature
+{
+    /// <summary>Each side tells what it has taken, and sends only so much ahead of that.</summary>
+    internal const string Window = "window";
 }
 
 /// <summary>The last message: how it ended for the side that says it.</summary>
@@ -141,6 +150,7 @@ static class PeerMessages
         Check(e.Lag is null or >= 0 and < 1e10 && e.SecondsLeft is null or >= 0 and < 1e10, "times");
         Check(e.Progress is null or >= 0 and <= 1, "progress");
         Check(e.BytesLeft is null or >= 0, "bytesLeft");
+        Check(e.Taken is null or >= 0, "taken");
         Check(e.Tid is null || (e.Tid.Length <= 18 && e.Tid.StartsWith("0x", StringComparison.Ordinal)
             && e.Tid.Skip(2).All(char.IsAsciiHexDigit)), "tid");
         return e with { State = Clean(e.State, StateCharsMax) };
