@@ -99,14 +99,14 @@ make_tree() {
 
 # A kernel without the drivers of the board would make a card that does not start.
 check_modules() {
-    local board=$1 name missing=
+    local board=$1 name pattern missing=
     for name in $needed_modules; do
-        name=$(printf '%s' "$name" | sed 's/[-_]/[-_]/g')
-        cat "$2"/usr/lib/modules/*/modules.{order,builtin} | grep -q "/$name\.ko" || missing="$missing $name"
+        pattern=$(printf '%s' "$name" | sed 's/[-_]/[-_]/g')
+        grep -qs "/$pattern[.]ko" "$2"/usr/lib/modules/*/modules.{order,builtin} || missing="$missing $name"
     done
     [ -n "$missing" ] || return 0
     echo "image: $board: the kernel of $kernel_suite ($(ls "$2/usr/lib/modules" | paste -sd ' ')) has no driver" \
-        "$(echo $missing | tr -d '[]'): no card for this board can be made of it" >&2
+        "$(echo $missing): no card for this board can be made of it" >&2
     return 1
 }
 
