@@ -41,6 +41,7 @@ static class Program
         .. PruneCommands.Create(),
         .. SnapshotCommands.Create(),
         StatusCommand.Create(),
+        SwitchOverCommand.Create(),
         UmountVerb.Create(),
         UpdateCommand.Create(),
         VerifyCommand.Create(),

@@ -20,7 +20,7 @@ static class DaemonParts
         var peers = new PeerPart(context);
         var identity = new IdentityPart(context, peers, volumes);
         var verify = new VerifyPart(context, peers.Dialer, volumes, new MirrorPfs());
-        var mirrors = new MirrorPart(context, peers, volumes, verify.Service);
+        var mirrors = new MirrorPart(context, peers, volumes, verify);
         var cleanup = new CleanupPart(context, volumes);
         return [panel, server, volumes, identity, cleanup, verify, mirrors, peers];
     }

@@ -1,34 +1,42 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Threading;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using NasCore.Primitives;
 using NasFirmware.Config;
+using NasFirmware.Control;
 using NasFirmware.Mirroring;
 using NasFirmware.Status;
 
 namespace NasFirmware.Daemon;
 
 /// <summary>The mirrors of the box: what it sends, and what it takes from peers.</summary>
-sealed class MirrorPart : IDaemonPart, IDisposable
+sealed class MirrorPart : IDaemonPart, IDaemonApi, IDisposable
 {
     /// <summary>So many beats must be missed before a peer is taken for gone.</summary>
 
     readonly DaemonContext _context;
     readonly PeerPart _peers;
     readonly MirrorService _service;
+    readonly MirrorDirector _director;
+    readonly SwitchService _switches;
+    readonly VerifyPart _verify;
     readonly IProbe _probe;
     readonly NetworkWatch _network;
 
     /// <param name="context">What the parts share.</param>
     /// <param name="peers">Makes and takes connections; is told here who serves them.</param>
     /// <param name="volumes">The file systems.</param>
-    /// <param name="purposes">What peers may connect for besides mirrors.</param>
-    internal MirrorPart(DaemonContext context, PeerPart peers, IVolumes volumes, params IPeerPurpose[] purposes)
+    /// <param name="verify">Compares mirrors; is told which way they go.</param>
+    internal MirrorPart(DaemonContext context, PeerPart peers, IVolumes volumes, VerifyPart verify)
     {
         _context = context;
+        _verify = verify;
         _peers = peers;
         ILogger log = context.Loggers.CreateLogger("mirrors");
         void Say(string line) => MirrorLog.Line(log, line);
@@ -40,9 +48,14 @@ sealed class MirrorPart : IDaemonPart, IDisposable
             State = () => context.Status?.Invoke() is { } box ? StateOf(box) : null,
             NewSeed = () => Guid.NewGuid().GetHashCode(),
         };
-        _service = new MirrorService(host, Sends(settings), Receives(settings));
+        _service = new MirrorService(host, [], []);
+        _director = new MirrorDirector(host, _service, Ends(settings));
+        _switches = new SwitchService(host, _director, _service, verify.Compare);
+        _director.Changed += ShowRoles;
+        context.Apis.Add(this);
         _probe = new ServiceProbe(_service);
-        peers.Serve(new PeerProtocol(settings.Box.Name, [.. _service.Purposes, .. purposes], context.Time, Say,
+        IPeerPurpose[] purposes = [.. _service.Purposes, verify.Service, _switches];
+        peers.Serve(new PeerProtocol(settings.Box.Name, purposes, context.Time, Say,
             _service.PeerCalled));
         // Who is told that we are here calls at once.
         peers.Listening += () => _service.Announce();
@@ -53,21 +66,20 @@ sealed class MirrorPart : IDaemonPart, IDisposable
     internal static string StateOf(BoxStatus box) => box.Problems.Count == 0 ? box.State
         : $"{box.State}: {box.Problems[0]}";
 
-    internal static IReadOnlyList<MirrorSendOptions> Sends(Settings settings) => [.. settings.Mirrors
-        .Where(m => m.From.Box == settings.Box.Name)
-        .Select(m => new MirrorSendOptions
-        {
-            Name = m.Name, Peer = m.To.Box, Volume = m.From.Volume, Pfs = m.From.Pfs, Bandwidth = m.Bandwidth,
-            LagLimit = m.LagLimit, Stall = m.Stall, Times = Times(m),
-        })];
+    /// <summary>The mirrors of the configuration that have an end on this box.</summary>
+    internal static IReadOnlyList<MirrorEndOptions> Ends(Settings settings) => [.. settings.Mirrors
+        .Where(m => (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
+        .Select(m => m.From.Box == settings.Box.Name
+            ? End(m, m.From, m.To.Box, true) : End(m, m.To, m.From.Box, false))];
 
-    internal static IReadOnlyList<MirrorReceiveOptions> Receives(Settings settings) => [.. settings.Mirrors
-        .Where(m => m.To.Box == settings.Box.Name)
-        .Select(m => new MirrorReceiveOptions
+    static MirrorEndOptions End(MirrorStreamSettings m, MirrorEnd here, string peer, bool isFrom) => new(
+        new MirrorSendOptions
         {
-            Name = m.Name, Peer = m.From.Box, Volume = m.To.Volume, Pfs = m.To.Pfs, LagLimit = m.LagLimit,
-            Times = Times(m),
-        })];
+            Name = m.Name, Peer = peer, Volume = here.Volume, Pfs = here.Pfs, Bandwidth = m.Bandwidth,
+            LagLimit = m.LagLimit, Stall = m.Stall, Times = Times(m),
+        }, isFrom);
+
+    void ShowRoles() => _verify.ShowRoles(name => _director.RoleOf(name) == MirrorRole.Sends);
 
     static MirrorTimes Times(MirrorStreamSettings mirror) =>
         new() { Silence = mirror.Silence, Beat = mirror.Silence / MirrorTimes.BeatsInSilence };
@@ -78,7 +90,7 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         _peers.Settled += Nudge;
         _peers.Told += Nudge;
         _peers.Peers.Changed += Nudge;
-        _service.Start();
+        _director.Start();
         _network.Start();
     }
 
@@ -89,19 +101,39 @@ sealed class MirrorPart : IDaemonPart, IDisposable
         _peers.Settled -= Nudge;
         _peers.Told -= Nudge;
         _peers.Peers.Changed -= Nudge;
-        _service.Stop();
+        _switches.Dispose();
+        _director.Stop();
     }
 
     public void Reload(Settings before, Settings now)
     {
         // Addresses and keys are looked up at each attempt; who waits for one tries now.
-        _service.Apply(Sends(now), Receives(now));
+        _director.Apply(Ends(now));
         _service.NetworkChanged();
     }
 
     void Nudge() => _service.Nudge(peer: null);
 
-    public void Dispose() => _service.Dispose();
+    public void Map(WebApplication app)
+    {
+        app.MapPost("/switch-over", ControlApi.Handle(async c =>
+        {
+            SwitchRequest request = await ControlApi.Body(c, SwitchJson.Default.SwitchRequest);
+            return ControlApi.Reply(_switches.Begin(request).View, SwitchJson.Default.SwitchView);
+        }));
+        app.MapGet("/switch-over/{id:int}", ControlApi.Handle(c =>
+        {
+            int id = int.Parse((string)c.GetRouteValue("id")!, CultureInfo.InvariantCulture);
+            SwitchJob job = _switches.Job(id) ?? throw new IOException($"switch-over {id} is not known any more");
+            return ControlApi.Reply(job.View, SwitchJson.Default.SwitchView);
+        }));
+    }
+
+    public void Dispose()
+    {
+        _switches.Dispose();
+        _director.Dispose();
+    }
 
     sealed class ServiceProbe(MirrorService service) : IProbe
     {

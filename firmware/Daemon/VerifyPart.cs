@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
@@ -16,6 +17,9 @@ namespace NasFirmware.Daemon;
 sealed class VerifyPart : IDaemonPart, IDaemonApi
 {
     readonly DaemonContext _context;
+    static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
+    /// <summary>Whether the source of a mirror is here; null: as the configuration says.</summary>
+    Func<string, bool>? _isSource;
 
     internal VerifyPart(DaemonContext context, IPeerDialer dialer, IVolumes volumes, IMirrorPfs pfs)
     {
@@ -39,14 +43,39 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
             ? new VerifyMirror(m.Name, m.To.Box, true, m.From.Volume, m.From.Pfs, m.VerifyFull)
             : new VerifyMirror(m.Name, m.From.Box, false, m.To.Volume, m.To.Pfs, m.VerifyFull))];
 
+    void Apply()
+    {
+        Func<string, bool>? isSource = Volatile.Read(ref _isSource);
+        IReadOnlyList<VerifyMirror> mirrors = Mirrors(_context.Settings);
+        Service.Apply(isSource is null ? mirrors : [.. mirrors.Select(m => m with { IsSource = isSource(m.Name) })]);
+    }
+
+    /// <summary>Mirrors may go the other way than the configuration says.</summary>
+    internal void ShowRoles(Func<string, bool> isSource)
+    {
+        Volatile.Write(ref _isSource, isSource);
+        Apply();
+    }
+
+    /// <summary>Compares a mirror and waits for the result.</summary>
+    internal VerifyView Compare(string mirror, bool full, CancellationToken stop)
+    {
+        VerifyJob job = Service.Enqueue(mirror, full);
+        while (!job.IsDone)
+        {
+            if (stop.WaitHandle.WaitOne(s_poll)) throw new IOException("it was stopped");
+        }
+        return job.View;
+    }
+
     public void Start()
     {
-        Service.Apply(Mirrors(_context.Settings));
+        Apply();
         Service.Start();
         _context.AddProbe(Service.Probe);
     }
 
-    public void Reload(Settings before, Settings now) => Service.Apply(Mirrors(now));
+    public void Reload(Settings before, Settings now) => Apply();
 
     public void Stop(CancellationToken hurry)
     {

@@ -40,6 +40,9 @@ sealed record MirrorSendOptions
     /// <summary>Behind, and no byte moved for so long: the stream is restarted.</summary>
     public TimeSpan Stall { get; init; } = TimeSpan.FromSeconds(60);
     public MirrorTimes Times { get; init; } = new();
+    /// <summary>The source is a slave itself; another one than before is another stream, with a lag of its own.
+    /// </summary>
+    public bool FromSlave { get; init; }
 
     internal string Place => Pfs.Length == 0 ? Volume : Volume + "/" + Pfs;
 }
@@ -55,6 +58,9 @@ sealed record MirrorReceiveOptions
     public required string Pfs { get; init; }
     public TimeSpan LagLimit { get; init; } = TimeSpan.FromSeconds(60);
     public MirrorTimes Times { get; init; } = new();
+    /// <summary>A former master that does not know yet who feeds it: the first that comes does (MirrorRoles).
+    /// </summary>
+    public bool Awaits { get; init; }
 
     internal string Place => Volume + "/" + Pfs;
 }

@@ -132,6 +132,14 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         }
     }
 
+    /// <summary>Ends the connection of a mirror, if there is one; false if it does not end in time.</summary>
+    internal bool Leave(string name)
+    {
+        Mirror? mirror;
+        lock (_lock) _mirrors.TryGetValue(name, out mirror);
+        return mirror is null || Replace(mirror, $"{host.Box} becomes the master of this mirror", with: null);
+    }
+
     /// <summary>Ends the connection at work and waits for it; false if it does not end in time.</summary>
     bool Replace(Mirror mirror, string reason, Reception? with)
     {
@@ -226,6 +234,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         later = result == Errno.Busy;
         why = later ? $"another stream is writing to '{mirror.Options.Place}'"
             : $"'{mirror.Options.Place}' cannot be written to: {result}";
+        if (!result.IsError && mirror.Options.Awaits) volume.Fs.SetParent(pfsId, mirror.Options.Name);
         return !result.IsError;
     }
 

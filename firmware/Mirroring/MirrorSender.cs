@@ -4,6 +4,7 @@ using System.Linq;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Daemon;
 using NasFirmware.Identity;
@@ -58,6 +59,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
     readonly PeerHello _hello;
     LoopThread? _thread;
     MirrorConduit? _conduit;
+    string _wayBack = "";
     MirrorLag? _lag;
     VolumeHandle? _lagOf;
     /// <summary>Ends the dial at hand; set while there is one.</summary>
@@ -171,7 +173,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
         catch (Exception e) when (e is PeerRefusedException or MirrorRefusedException)
         {
-            Failed(MirrorPhase.Refused, e.Message);
+            Failed(MirrorPhase.Refused, e.Message + _wayBack);
             return Jittered(_options.Times.RefusedRetry);
         }
         catch (IOException e)
@@ -244,6 +246,10 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         var source = new MeteredSource(_runtime.Source(volume, pfsId), _counter);
         Errno read = source.ReadPfs(out PseudofsData pfs);
         if (read.IsError) return $"the PFS '{_options.Place}' cannot be read: {read}";
+        // Two masters: the other one may be that whose slave this was.
+        _wayBack = !pfs.IsSlave && PromotionMark.TryGet(pfs, out PromotionMark mark)
+            ? $"; if it was the master before {_host.Box}: pfs-rejoin PATH {mark} there makes it a slave, and shows "
+                + "before what it loses" : "";
         if (_meter.Status.Phase == MirrorPhase.NoSource)
             _meter.Change(s => s with { Phase = MirrorPhase.Connecting, Problem = null });
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, volume.Gone);

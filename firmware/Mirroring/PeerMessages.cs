@@ -100,7 +100,7 @@ sealed record PeerEnd
 /// <summary>Purposes of connections.</summary>
 static class PeerPurpose
 {
-    internal const string Mirror = "mirror", Verify = "verify", Here = "here";
+    internal const string Mirror = "mirror", Verify = "verify", Here = "here", Switch = "switch";
 }
 
 /// <summary>Reading and writing these messages, with their checks.</summary>
@@ -151,8 +151,7 @@ static class PeerMessages
         Check(e.Progress is null or >= 0 and <= 1, "progress");
         Check(e.BytesLeft is null or >= 0, "bytesLeft");
         Check(e.Taken is null or >= 0, "taken");
-        Check(e.Tid is null || (e.Tid.Length <= 18 && e.Tid.StartsWith("0x", StringComparison.Ordinal)
-            && e.Tid.Skip(2).All(char.IsAsciiHexDigit)), "tid");
+        Check(e.Tid is null || IsTid(e.Tid), "tid");
         return e with { State = Clean(e.State, StateCharsMax) };
     }
 
@@ -162,7 +161,7 @@ static class PeerMessages
         return end with { Error = Clean(end.Error, SentenceCharsMax) };
     }
 
-    static T Decode<T>(ReadOnlySpan<byte> bytes, JsonTypeInfo<T> type) where T : class
+    internal static T Decode<T>(ReadOnlySpan<byte> bytes, JsonTypeInfo<T> type) where T : class
     {
         try
         {
@@ -174,10 +173,13 @@ static class PeerMessages
         }
     }
 
-    static void Check(bool good, string field)
+    internal static void Check(bool good, string field)
     {
         if (!good) throw new InvalidDataException($"the peer sent a message whose '{field}' cannot be");
     }
+
+    internal static bool IsTid(string text) => text.Length is > 2 and <= 18
+        && text.StartsWith("0x", StringComparison.Ordinal) && text.Skip(2).All(char.IsAsciiHexDigit);
 
     /// <summary>What the configuration admits as the name of a section, and purposes.</summary>
     static bool IsName(string? text) => text is { Length: > 0 and <= NameCharsMax }

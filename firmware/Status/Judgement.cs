@@ -180,6 +180,8 @@ static class Judgement
         string because = m.Problem is null ? "" : ": " + m.Problem;
         if (m.Differs is not null)
             yield return new Fact(Severity.Failed, LightState.Failed, $"{name}: the two sides differ: {m.Differs}");
+        if (m.Switching is not null)
+            yield return new Fact(Severity.Degraded, LightState.Attention, $"{name}: {m.Switching}");
         if (m.Phase >= MirrorPhase.FirstLoad && m.AgeSeconds > limits.ReportAge.TotalSeconds)
         {
             yield return new Fact(Severity.Degraded, LightState.Lagging,

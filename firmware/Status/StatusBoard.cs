@@ -66,6 +66,8 @@ sealed class StatusBoard(TimeProvider? time = null)
             if (isLoad) _recalled.Remove(key);
             else if (isSilent && before is not null) mirror = MirrorProof.Of(before).On(mirror);
             else if (isSilent && _recalled.Remove(key, out MirrorProof? recalled)) mirror = recalled.On(mirror);
+            if (mirror.Switching is null && before is not null)
+                mirror = mirror with { Switching = before.Switching };
             Set(key, mirror, isNewProof: false);
         });
         if (begins) FirstLoadBegan?.Invoke(mirror.Name, mirror.IsSource);

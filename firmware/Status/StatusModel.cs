@@ -100,6 +100,8 @@ sealed record MirrorStatus
     /// </summary>
     public bool DiffersFull { get; init; }
     public string? Problem { get; init; }
+    /// <summary>The roles of the two sides are being exchanged: how far that is.</summary>
+    public string? Switching { get; init; }
     /// <summary>Monotonic seconds since this was last reported, and since this proof was first: filled in by the board.
     /// </summary>
     public double AgeSeconds { get; init; }

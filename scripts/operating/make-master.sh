@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a slave the master, on the slave's box, when the master is gone or is to become the slave: what was not fully
-# mirrored goes, the mirror's direction is turned round in the configuration, and the daemon told. Prints the promotion,
-# which rejoin.sh needs on the other box.
+# Makes a slave the master, on the slave's box, when the master is gone (else: nashammer switch-over): what was not
+# fully mirrored goes, the mirror's direction is turned round in the configuration, and the daemon told. Prints the
+# promotion, which rejoin.sh needs on the other box.
 #
 # usage: make-master.sh MIRROR DIRECTORY        DIRECTORY is the slave PFS, as /srv/photos/family
 set -euo pipefail

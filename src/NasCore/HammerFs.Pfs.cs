@@ -20,7 +20,7 @@ public sealed partial class HammerFs
     /// <summary>
     /// Nodes that a change of a PFS record, with its time marks or the root directory of a new one, may touch.
     /// </summary>
-    const int PfsNodes = 56;
+    const int PfsNodes = 80;
 
     /// <summary>PFSs that a mirror stream is being written to, or that are being rolled back.</summary>
     readonly HashSet<int> _mirrorTargets = [];
@@ -90,9 +90,11 @@ public sealed partial class HammerFs
         PseudofsData data = default;
         result = MutatePfs(pfsId, mustBeAbsent: false, ref data, (ref PseudofsData pfs) =>
         {
-            pfs.MirrorFlags &= ~PseudofsData.FlagSlave;
             ulong jumped = Math.Max(_core!.Tids.Next, pfs.SyncEndTid) + PromotionJump;
             if (jumped >= Tid.AllocLimit) return Errno.Range;
+            Errno noted = StoreRole(pfsId, null);
+            if (noted.IsError) return noted;
+            pfs.MirrorFlags &= ~PseudofsData.FlagSlave;
             _core.Tids.RaiseTo(jumped);
             _core.Tids.DropPool();
             PromotionMark.Set(ref pfs, jumped, SlaveMark.FedBy(in pfs));
@@ -201,7 +203,7 @@ public sealed partial class HammerFs
     }
 
     /// <summary>A PFS record has become durable; raised without locks.</summary>
-    event Action? PfsMoved;
+    public event Action? PfsMoved;
 
     // ------------------------------------------------------------------ checks
 

@@ -113,6 +113,7 @@ public sealed partial class HammerFs
             // A removed file would be destroyed on, behind the rollback that revives it.
             if (IsDestroyingIn(pfsId)) return Errno.NeedFlush;
             Errno dropped = DropMarksBehind(pfsId, endTid);
+            if (!dropped.IsError) dropped = StoreRole(pfsId, null);
             if (dropped.IsError) return dropped;
             ForgetPfs(pfsId);
             now.MirrorFlags |= PseudofsData.FlagSlave;

@@ -267,7 +267,8 @@ public sealed partial class HammerFs : IFileSystem, Maintenance.IHistoryHost, ID
 
     /// <summary>True if objects of this view must not be changed (mirroring-and-operations 2.2; slaves).</summary>
     bool IsReadOnlyView(Vnode vnode) =>
-        IsReadOnly || !vnode.IsLive || (vnode.PfsId != 0 && PfsOf(vnode.PfsId).Data.IsSlave);
+        IsReadOnly || !vnode.IsLive
+        || (vnode.PfsId != 0 && (IsFrozen(vnode.PfsId) || PfsOf(vnode.PfsId).Data.IsSlave));
 
     public Errno Lookup(Vnode dir, ReadOnlySpan<byte> name, out Vnode child, out FileAttr attr)
     {

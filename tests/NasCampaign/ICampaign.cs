@@ -61,6 +61,9 @@ public static class Campaigns
         new Simulation.MirrorSimulation(Simulation.SimShape.Both),
         new Simulation.MirrorSimulation(Simulation.SimShape.Chain),
         new Simulation.MirrorSimulation(Simulation.SimShape.Fan),
+        new Simulation.SwitchSimulation(Simulation.SimShape.Pair),
+        new Simulation.SwitchSimulation(Simulation.SimShape.Chain),
+        new Simulation.SwitchSimulation(Simulation.SimShape.Fan),
         new Fuzz.FuzzVolumes(), new Fuzz.FuzzFifo(), new Fuzz.FuzzMirror(), new Fuzz.FuzzRequests(),
         new Fuzz.FuzzMtree(), new Fuzz.FuzzControl(),
     ];

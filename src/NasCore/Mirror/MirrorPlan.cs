@@ -53,9 +53,10 @@ public abstract record MirrorPlan
         _ when source.SharedUuid != target.SharedUuid => new Unrelated(source.SharedUuid, target.SharedUuid),
         ({ Promotion: { } p }, { IsSlave: false }) when p.Former == target.UniqueUuid => new FormerMaster(p),
         _ when !target.IsSlave => new TargetIsMaster(),
-        // Numbers alone cannot tell two histories apart; these TIDs are the former master's.
-        ({ Promotion: { EndTid: > 0 } p }, { SyncEndTid: var end }) when end > p.EndTid && end < p.Tid =>
-            new Parted(end, p),
+        // Numbers alone cannot tell two histories apart; these TIDs are the former master's, unless the target has them
+        // from the source itself: the group of the promotion still has a number below the first TID of its own.
+        ({ Promotion: { EndTid: > 0 } p }, { SyncEndTid: var end }) when end > p.EndTid && end < p.Tid
+            && target.FedBy != source.UniqueUuid => new Parted(end, p),
         _ when target.SyncEndTid > source.SyncEndTid => new SlaveAhead(target.SyncEndTid, source.SyncEndTid),
         _ when target.SyncEndTid == source.SyncEndTid => new UpToDate(target.SyncEndTid),
         _ => new Send(target.SyncEndTid, source.SyncEndTid),

@@ -73,7 +73,7 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
         world.CheckLag();
     }
 
-    static void Strike(CampaignContext c, SimWorld world, SimBox box)
+    internal static void Strike(CampaignContext c, SimWorld world, SimBox box)
     {
         Random random = c.Random;
         SimMirror mirror = world.Mirrors[random.Next(world.Mirrors.Count)];
@@ -119,7 +119,7 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
     }
 
     /// <summary>The power goes in the middle of one of the next steps, and comes back.</summary>
-    static void Crash(SimWorld world, SimBox box, Random random)
+    internal static void Crash(SimWorld world, SimBox box, Random random)
     {
         if (!box.IsUp) return;
         box.Process.StepsLeft = random.Next(300);

@@ -52,8 +52,11 @@ sealed class SimBox : IVolumes, IMirrorPfs
     internal bool HasDisk => _image is null;
     internal MirrorService? Service { get; private set; }
     internal StatusBoard Board { get; private set; } = new();
-    internal List<MirrorSendOptions> Sends { get; } = [];
-    internal List<MirrorReceiveOptions> Receives { get; } = [];
+    internal MirrorDirector? Director { get; private set; }
+    internal SwitchService? Switches { get; private set; }
+    internal List<MirrorEndOptions> Ends { get; } = [];
+    /// <summary>Compares a mirror that this box sends; stands for the daemon's own comparison.</summary>
+    internal Func<SimBox, string, VerifyView>? Compare { get; set; }
     long Arrived => _network.Arrived.GetValueOrDefault(Name);
     /// <summary>Bytes that had arrived since the last durable group at each loss of the disk's cache.</summary>
     internal long LostBytes { get; private set; }
@@ -90,11 +93,13 @@ sealed class SimBox : IVolumes, IMirrorPfs
             Dialer = new SimDialer(_network, this, _boxes), Log = line => _scheduler.Note($"{Name} log: {line}"),
             NewSeed = () => life,
         };
-        Service = new MirrorService(host, Sends, Receives);
-        _protocol = new PeerProtocol(Name, Service.Purposes, host.Runtime.Time,
+        Service = new MirrorService(host, [], []);
+        Director = new MirrorDirector(host, Service, Ends);
+        Switches = new SwitchService(host, Director, Service, (mirror, _, _) => Compare!(this, mirror));
+        _protocol = new PeerProtocol(Name, [.. Service.Purposes, Switches], host.Runtime.Time,
             line => _scheduler.Note($"{Name} log: {line}"), Service.PeerCalled);
         if (_image is not null) Plug();
-        Service.Start();
+        Director.Start();
         Service.Announce();
     }
 

@@ -34,7 +34,7 @@ sealed class SimNetwork(SimScheduler scheduler)
     /// <summary>Bytes that each box has taken from its connections.</summary>
     internal Dictionary<string, long> Arrived { get; } = new(StringComparer.Ordinal);
 
-    bool IsDown(string a, string b) => Down.Contains((a, b)) || Down.Contains((b, a));
+    internal bool IsDown(string a, string b) => Down.Contains((a, b)) || Down.Contains((b, a));
 
     /// <summary>A connection from a box to a living one; <see cref="IOException"/> if there is no way.</summary>
     internal SimConnection Connect(SimBox from, SimBox to, CancellationToken stop)

@@ -36,7 +36,10 @@ sealed class SimWorld
         Scheduler = new SimScheduler(context.Random);
         Network = new SimNetwork(Scheduler);
         foreach (string name in boxes)
-            _boxes[name] = new SimBox(Scheduler, Network, name, _boxes) { Recovered = CheckRecovered };
+            _boxes[name] = new SimBox(Scheduler, Network, name, _boxes)
+            {
+                Recovered = CheckRecovered, Compare = Compare,
+            };
     }
 
     internal SimScheduler Scheduler { get; }
@@ -61,15 +64,15 @@ sealed class SimWorld
         var mirror = new SimMirror(path + "-" + to, from, to, path);
         if (!_mirrors.Any(m => m.Path == path)) _masters.Add(from + ":" + path);
         _mirrors.Add(mirror);
-        _boxes[from].Sends.Add(new MirrorSendOptions
-        {
-            Name = mirror.Name, Peer = to, Volume = SimBox.Volume, Pfs = path, Times = Times, Bandwidth = bandwidth,
-        });
-        _boxes[to].Receives.Add(new MirrorReceiveOptions
-        {
-            Name = mirror.Name, Peer = from, Volume = SimBox.Volume, Pfs = path, Times = Times,
-        });
+        _boxes[from].Ends.Add(End(mirror.Name, to, path, true, bandwidth));
+        _boxes[to].Ends.Add(End(mirror.Name, from, path, false, bandwidth));
     }
+
+    MirrorEndOptions End(string name, string peer, string path, bool isFrom, long bandwidth) => new(
+        new MirrorSendOptions
+        {
+            Name = name, Peer = peer, Volume = SimBox.Volume, Pfs = path, Times = Times, Bandwidth = bandwidth,
+        }, isFrom);
 
     /// <summary>Boots all boxes, makes the masters, with some work on them.</summary>
     /// <param name="operations">On each master.</param>
@@ -93,8 +96,21 @@ sealed class SimWorld
         "a PFS is gone", $"{box.Name}:{path}", "");
 
     /// <summary>Lets owners work on the masters until it is calm.</summary>
-    internal void StartWriters(int bytesMax)
+    /// <param name="bytesMax">Of one write.</param>
+    /// <param name="everywhere">On each box, whenever it has a master.</param>
+    internal void StartWriters(int bytesMax, bool everywhere = false)
     {
+        if (everywhere)
+        {
+            string[] all = [.. _masters.Select(m => m.Split(':')[1]).Distinct()];
+            foreach (SimBox box in Boxes)
+            {
+                box.Writer = b => Write(b, all, bytesMax);
+                Scheduler.Start("writer", box.Process, () => box.Writer(box));
+            }
+            return;
+        }
+
         foreach (IGrouping<string, string> group in _masters.GroupBy(m => m.Split(':')[0]))
         {
             string[] paths = [.. group.Select(m => m.Split(':')[1])];
@@ -111,10 +127,34 @@ sealed class SimWorld
         {
             Scheduler.Sleep(WriterPause * Random.NextDouble(), "the owner");
             if (IsCalm || box.Fs != fs) return;
-            Work(fs, PfsId(box, paths[Random.Next(paths.Length)]), 1 + Random.Next(6), bytesMax);
-            if (Random.Next(4) == 0) Must(fs.SyncAndWait(), "sync");
+            string path = paths[Random.Next(paths.Length)];
+            if (!IsMaster(fs, path)) continue;
+            int pfsId = PfsId(box, path);
+            Work(fs, pfsId, 1 + Random.Next(6), bytesMax);
+            if (Random.Next(4) != 0) continue;
+            // A name of its own, which nobody takes away: once it is acknowledged it must be there in the end.
+            byte[] name = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"ack{++_lastAck}"));
+            Errno made = Repeat(fs, () => fs.Create(new Vnode(pfsId, Tid.Max, HammerConst.RootObjId), name,
+                ObjType.RegFile, 0x1A4, 0, 0, s_root, out _, out _));
+            Must(fs.SyncAndWait(), "sync");
+            // A step may still be cut off in its middle; who has seen the answer has seen its end.
+            Scheduler.Yield("acknowledged");
+            if (!made.IsError) Acknowledged.Add((path, Encoding.ASCII.GetString(name)));
         }
     }
+
+    int _lastAck;
+
+    /// <summary>Names that were promised durable, by path.</summary>
+    internal HashSet<(string Path, string Name)> Acknowledged { get; } = [];
+
+    internal static bool IsMaster(HammerFs fs, string path) =>
+        PfsIdOf(fs, path) is > 0 and var id && fs.TryGetPfs(id, out PseudofsData pfs) && !pfs.IsSlave;
+
+    /// <summary>Which of them a file system shows in its present.</summary>
+    internal static bool Shows(HammerFs fs, string path, string name) => !fs.Lookup(
+        new Vnode(PfsIdOf(fs, path), Tid.Max, HammerConst.RootObjId), Encoding.ASCII.GetBytes(name), out _, out _)
+        .IsError;
 
     void Work(HammerFs fs, int pfsId, int operations, int bytesMax)
     {
@@ -154,7 +194,9 @@ sealed class SimWorld
     {
         if (fs.Lookup(dir, name, out Vnode file, out FileAttr attr).IsError)
         {
-            Repeat(fs, () => fs.Create(dir, name, ObjType.RegFile, 0x1A4, 0, 0, s_root, out file, out _));
+            // A master that is changing its role takes nothing.
+            if (Repeat(fs, () => fs.Create(dir, name, ObjType.RegFile, 0x1A4, 0, 0, s_root, out file, out _)).IsError)
+                return;
         }
         else if (attr.Type != ObjType.RegFile)
         {
@@ -167,9 +209,11 @@ sealed class SimWorld
         Repeat(fs, () => ModelDriver.Write(fs, file, offset, content, ref done));
     }
 
-    static void Repeat(HammerFs fs, Func<Errno> operation)
+    static Errno Repeat(HammerFs fs, Func<Errno> operation)
     {
-        while (operation() == Errno.NeedFlush) fs.Core.FlushOnce();
+        Errno result;
+        while ((result = operation()) == Errno.NeedFlush) fs.Core.FlushOnce();
+        return result;
     }
 
     internal static void Must(Errno e, string what)
@@ -186,9 +230,35 @@ sealed class SimWorld
         foreach (SimMirror mirror in _mirrors)
         {
             if (mirror.From != box.Name && mirror.To != box.Name) continue;
-            if (_boxes[mirror.From].Fs is { } from && _boxes[mirror.To].Fs is { } to)
-                CheckEqual(mirror, from, to, $"recovery of {box.Name}");
+            if (Way(mirror) is var (from, to) && from.Fs is not null && to.Fs is not null)
+                CheckEqual(mirror, from.Fs, to.Fs, $"recovery of {box.Name}");
         }
+    }
+
+    /// <summary>The box that sends and the one that takes, as the disks say; null while both have a master.</summary>
+    internal (SimBox From, SimBox To)? Way(SimMirror mirror)
+    {
+        SimBox a = _boxes[mirror.From], b = _boxes[mirror.To];
+        bool first = a.Fs is not null && IsMaster(a.Fs, mirror.Path), second = b.Fs is not null
+            && IsMaster(b.Fs, mirror.Path);
+        if (first && second) return null;
+        bool turned = second || (!first && a.Fs is not null
+            && a.Fs.Role(PfsIdOf(a.Fs, mirror.Path)).Parent == mirror.Name);
+        return turned ? (b, a) : (a, b);
+    }
+
+    /// <summary>Stands for the comparison of the daemon.</summary>
+    VerifyView Compare(SimBox box, string name)
+    {
+        SimMirror mirror = _mirrors.First(m => m.Name == name);
+        SimBox other = _boxes[mirror.From == box.Name ? mirror.To : mirror.From];
+        Scheduler.Sleep(TimeSpan.FromMilliseconds(Random.Next(3000)), "comparison");
+        var view = new VerifyView { Id = 0, Mirror = name, Full = false, Done = true };
+        if (box.Fs is null || other.Fs is null || Network.IsDown(box.Name, other.Name))
+            return view with { Outcome = VerifyJob.NotComparable, What = "it is not there" };
+        other.Fs.TryGetPfs(PfsIdOf(other.Fs, mirror.Path), out PseudofsData pfs);
+        CheckEqual(mirror, box.Fs, other.Fs, "comparison");
+        return view with { Outcome = VerifyJob.Equal, Tid = Tid.Format(pfs.SyncEndTid) };
     }
 
     /// <summary>Compares the two sides at the slave's TID; true if that is the newest of the source.</summary>
@@ -219,7 +289,7 @@ sealed class SimWorld
         if (Scheduler.Now - _workAt < TimeSpan.TicksPerSecond / 10) return;
         foreach (SimMirror mirror in _mirrors)
         {
-            SimBox from = _boxes[mirror.From], to = _boxes[mirror.To];
+            if (Way(mirror) is not var (from, to)) continue;
             if (from.Fs is null || to.Fs is null || !from.IsUp || !to.IsUp) continue;
             if (from.StatusOf(mirror.Name, true) is not { } status) continue;
             _context.Count("lags looked at");
@@ -241,7 +311,7 @@ sealed class SimWorld
         }
     }
 
-    static int PfsIdOf(HammerFs fs, string path)
+    internal static int PfsIdOf(HammerFs fs, string path)
     {
         for (int id = 1; id < 10; id++)
             if (fs.TryGetPfs(id, out PseudofsData pfs) && pfs.SharedUuid == SimBox.SharedOf(path)) return id;
@@ -268,7 +338,7 @@ sealed class SimWorld
     {
         foreach (SimMirror mirror in _mirrors)
         {
-            SimBox from = _boxes[mirror.From], to = _boxes[mirror.To];
+            if (Way(mirror) is not var (from, to)) return false;
             int source = PfsIdOf(from.Fs!, mirror.Path), target = PfsIdOf(to.Fs!, mirror.Path);
             if (source == 0 || target == 0) return false;
             if (from.StatusOf(mirror.Name, true)?.Phase != MirrorPhase.InStep) return false;
@@ -296,7 +366,11 @@ sealed class SimWorld
         }
         _context.Count("seconds to converge", (long)TimeSpan.FromTicks(Scheduler.Now - begun).TotalSeconds);
         foreach (SimMirror mirror in _mirrors)
-            CheckEqual(mirror, _boxes[mirror.From].Fs!, _boxes[mirror.To].Fs!, "end");
+        {
+            if (Way(mirror) is not var (from, to))
+                throw new CampaignFinding("there are two masters", $"{mirror}; end", Show());
+            CheckEqual(mirror, from.Fs!, to.Fs!, "end");
+        }
     }
 
     internal string Show() => string.Join("\n  ", Boxes.SelectMany(b => b.Board.Snapshot(b.Name, "").Mirrors

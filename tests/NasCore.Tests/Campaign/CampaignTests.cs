@@ -18,6 +18,8 @@ public sealed class CampaignTests
         // A hundred cuts in all.
         "sim-load" => 14,
         "sim-pair" => 90,
+        "sim-switch-pair" => 16,
+        "sim-switch-chain" or "sim-switch-fan" => 8,
         "sim-return" => 5,
         var n when n.StartsWith("sim-", StringComparison.Ordinal) => 38,
         var n when n.StartsWith("power-", StringComparison.Ordinal) => 20,

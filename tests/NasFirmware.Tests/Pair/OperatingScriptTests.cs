@@ -88,4 +88,50 @@ public sealed class OperatingScriptTests
             sound
             """);
     }
+
+    [Fact]
+    public void Switch_over_changes_the_roles_and_back_on_either_box_without_a_line_of_configuration()
+    {
+        PairScripts.Run(Prelude + """
+            verb() { local box=$1; shift; "$H" switch-over family --socket "$T/$box/run/daemon.sock" "$@"; }
+            takes() { [ "$(box_status $1 '.mirrors[0].isSource | not')" = true ]; }
+            box_start left; box_start right
+            pair_wait 60 "in step" in_step_from left
+            echo first >"$MASTER/file"; sync "$MASTER/file"
+            # A file that is open keeps the roles, and can be written on.
+            exec 7>>"$MASTER/open"
+            code=0; verb left -t 3 2>told || code=$?
+            [ $code = 1 ] && grep -q 'files are open' told
+            echo more >&7; exec 7>&-
+            sync "$MASTER/open"
+            before=$(cat left/config.toml right/config.toml)
+            verb left --json | tee told
+            [ "$(jq -r '.ok, .to' told | tr '\n' ' ')" = "true right " ]
+            ! touch "$MASTER/denied" 2>/dev/null
+            echo second >>"$SLAVE/file"; sync "$SLAVE/file"
+            pair_wait 60 "the other direction is in step" in_step_from right
+            pair_wait 30 "left has what was written on right" cmp -s "$MASTER/file" "$SLAVE/file"
+            [ "$before" = "$(cat left/config.toml right/config.toml)" ]
+            # What the disks say outlives the programs.
+            box_stop left; box_stop right; box_start right; box_start left
+            pair_wait 60 "right sends again" in_step_from right
+            takes left
+            # Already so; and back, asked for on the slave, which was the master.
+            verb left --to right
+            pair_wait 60 "in step" in_step_from right
+            verb left --to left
+            echo third >>"$MASTER/file"; sync "$MASTER/file"
+            pair_wait 60 "left sends again" in_step_from left
+            pair_wait 30 "right has it" cmp -s "$MASTER/file" "$SLAVE/file"
+            [ "$(wc -l <"$SLAVE/file")" = 3 ] && [ "$(cat "$SLAVE/open")" = more ]
+            # The other box is dead: nothing changes.
+            box_stop right KILL || true
+            code=0; verb left -t 3 || code=$?
+            [ $code = 1 ]
+            echo fourth >>"$MASTER/file"; sync "$MASTER/file"
+            box_start right
+            pair_wait 60 "right has it" cmp -s "$MASTER/file" "$SLAVE/file"
+            sound
+            """);
+    }
 }

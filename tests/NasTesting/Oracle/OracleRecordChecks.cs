@@ -72,7 +72,9 @@ static class OracleRecordChecks
     // HAMMER's text has key 0; key "NHtm" is the list of time marks (docs/decisions/0015), now and then with 16 bytes
     // behind it.
     static bool IsConfig(OracleRecord r) => (r.Key == 0 && r.DataLen == 1024)
-        || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 is 0 or 16);
+        || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 is 0 or 16)
+        // "NHro": what became of a mirror that was turned round (docs/decisions/0018).
+        || (r.Key == 0x6F72484E && r.DataLen is > 32 and <= 288);
 
     // 16 KiB blocks below 1 MiB, 64 KiB from there on; block 0 of a small file rounded up to 16 (observed.md 2).
     static bool IsBlock(OracleRecord r)
