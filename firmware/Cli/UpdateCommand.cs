@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.IO;
 using System.Linq;
+using System.Text.Json;
 using System.Threading;
 using NasFirmware.Config;
 using NasFirmware.Status;
@@ -72,7 +73,15 @@ static class UpdateCommand
     static int Judge(string note)
     {
         UpdateFacts before = UpdateFacts.ReadNote(note, out string socket);
-        string? worse = before.WhyWorse(UpdateFacts.Of(UpdateFacts.Status(socket)));
+        string? worse;
+        try
+        {
+            worse = before.WhyWorse(UpdateFacts.Of(UpdateFacts.Status(socket)));
+        }
+        catch (Exception e) when (CommandLine.IsExpected(e) || e is JsonException)
+        {
+            worse = "the daemon does not answer";
+        }
         Console.WriteLine(worse ?? "good");
         return worse is null ? 0 : CommandLine.Failed;
     }
@@ -103,7 +112,7 @@ static class UpdateCommand
         var state = new UpdateState();
         UpdateStatus? update = state.Now();
         // One that hangs has come back before dpkg is through with it.
-        if (update?.New == version && update.Phase != UpdatePhase.Trial) return Status();
+        if (update?.New == version && !state.IsUnderWay) return Status();
         if (update is null || update.New != version)
         {
             Console.WriteLine("Installed. There is no trial, since the daemon did not run.");
@@ -112,7 +121,7 @@ static class UpdateCommand
         Console.WriteLine("Installed, and on trial: the former version comes back if the box is not as good as "
             + "before.");
         if (!waits) return 0;
-        while (state.Now() is { Phase: UpdatePhase.Trial }) Thread.Sleep(500);
+        while (state.IsUnderWay) Thread.Sleep(500);
         return Status();
     }
 

@@ -26,6 +26,9 @@ sealed class UpdateState(string folder = UpdateState.DefaultFolder)
     string ResultPath => Path.Combine(folder, "result");
     string SeenPath => Path.Combine(folder, "seen");
 
+    /// <summary>A trial, or the way back, is not over yet.</summary>
+    internal bool IsUnderWay => File.Exists(TrialPath);
+
     /// <summary>The last trial, or the one under way; null if there never was one.</summary>
     internal UpdateStatus? Now()
     {
@@ -35,7 +38,8 @@ sealed class UpdateState(string folder = UpdateState.DefaultFolder)
             var times = (File.GetLastWriteTimeUtc(TrialPath), File.GetLastWriteTimeUtc(ResultPath),
                 File.GetLastWriteTimeUtc(SeenPath));
             if (times == _times) return _status;
-            _status = Read(TrialPath, isTrial: true) ?? Read(ResultPath, isTrial: false);
+            // A trial begins by taking the result of the one before away; while a version comes back there are both.
+            _status = Read(ResultPath, isTrial: false) ?? Read(TrialPath, isTrial: true);
             _times = times;
             return _status;
         }

@@ -99,6 +99,7 @@ public sealed class UpdateTests : IDisposable
         Assert.Equal("version 2.0 is on trial; 1.0 is kept and comes back if it fails", Box(state).Notices.Single());
         Assert.Equal(Severity.Good, Box(state).Severity);
         File.Delete(Path.Combine(_folder, "trial"));
+        Assert.False(state.IsUnderWay);
         Write("result", "outcome=back\nold=1.0\nnew=2.0\nwhen=1732360000\nreason=it ended 5 times\a\n");
         BoxStatus box = Box(state);
         Assert.Equal((Severity.Degraded, NasDevices.Leds.LightState.Attention), (box.Severity, box.Light));
