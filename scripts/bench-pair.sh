@@ -136,7 +136,7 @@ line_encrypted() {
 # what the source counts: records of the batch that it had handed over before, arrived or not. What came in since the
 # last group of the receiver that is durable is told by its status and the counter of its network interface.
 line_cuts() {
-    local cut times=$((12 / scale)) before
+    local cut times=$((8 / scale)) before
     bench_silence=1s
     [ $times -ge 4 ] || times=4
     bench_pair
@@ -152,7 +152,7 @@ line_cuts() {
         pair_cable_in
         cut_over cable "$before"
     done
-    for cut in 1 2 3 4; do
+    for cut in 1 2 3; do
         before=$(source_number bytesResent)
         load_goes_on
         kill_right "$(awk -v seed="$cut" 'BEGIN { srand(seed * 77); printf "%.2f", 1.5 + rand() }')"

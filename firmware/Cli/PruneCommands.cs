@@ -14,7 +14,7 @@ using NasFirmware.Control;
 namespace NasFirmware.Cli;
 
 /// <summary>
-/// prune and prune-everything (mirroring-and-operations 6.1). The work is asked for in pieces of half a second, so a
+/// prune and prune-everything (mirroring-and-operations 6.1). The work is asked for in pieces of 40 ms, so a
 /// time limit and an interrupt take effect at once and the rest can be done later.
 /// </summary>
 static class PruneCommands

@@ -13,8 +13,8 @@ using NasFirmware.Control;
 namespace NasFirmware.Cli;
 
 /// <summary>
-/// reblock, reblock-btree, -inodes, -dirs, -data (mirroring-and-operations 6.2). The work is asked for in pieces of a
-/// tenth of a second, so a time limit and an interrupt take effect at once and the rest can be done later.
+/// reblock, reblock-btree, -inodes, -dirs, -data (mirroring-and-operations 6.2). The work is asked for in pieces of
+/// 40 ms, so a time limit and an interrupt take effect at once and the rest can be done later.
 /// </summary>
 static class ReblockCommands
 {

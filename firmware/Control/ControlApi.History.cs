@@ -17,7 +17,7 @@ static partial class ControlApi
 {
     /// <summary>Longest piece of a prune that one request does.</summary>
     const int PruneMillisecondsMax = 10_000;
-    const int PruneMilliseconds = 500;
+    const int PruneMilliseconds = 40;
 
     static void MapHistory(WebApplication app, HammerFs fs)
     {

@@ -36,7 +36,7 @@ sealed record PruneRequest
     public string? Resume { get; init; }
     /// <summary>History that ended after this TID stays; from the first reply.</summary>
     public string? Limit { get; init; }
-    /// <summary>Time for this piece; half a second if not given.</summary>
+    /// <summary>Time for this piece; 40 if not given.</summary>
     public int? Milliseconds { get; init; }
 }
 

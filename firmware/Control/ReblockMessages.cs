@@ -15,7 +15,7 @@ sealed record ReblockPiece
     /// <summary>Where the last piece ended; null begins.</summary>
     public string? Resume { get; init; }
     /// <summary>Time for this piece.</summary>
-    public int Milliseconds { get; init; } = 100;
+    public int Milliseconds { get; init; } = 40;
 }
 
 sealed record ReblockReply
