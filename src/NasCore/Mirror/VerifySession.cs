@@ -323,8 +323,9 @@ public sealed class VerifySession
             if (op == VerifyOp.Working)
             {
                 if (_options.Time.GetElapsedTime(asked) < _options.AnswerMax) continue;
+                double minutes = _options.AnswerMax.TotalMinutes;
                 throw new InvalidDataException(FormattableString.Invariant(
-                    $"{_options.PeerName} works on {expected} for {_options.AnswerMax.TotalMinutes:0} minutes already"));
+                    $"{_options.PeerName} works on {expected} for {minutes:0} minutes already"));
             }
             if (op == VerifyOp.Error) throw new IOException($"{_options.PeerName}: {VerifyWire.Text(body)}");
             if (op != expected || body.Length > bytesMax || (exact && body.Length != bytesMax)
