@@ -56,7 +56,7 @@ static class DaemonHost
         builder.Services.Configure<ConsoleLifetimeOptions>(o => o.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Box.StopLimit + s_hostMargin);
         builder.Logging.ClearProviders();
-        builder.Logging.AddProvider(new JournalLoggerProvider(Console.Error, JournalLoggerProvider.IsJournal()));
+        builder.Logging.AddProvider(JournalLoggerProvider.Open());
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
         builder.Services.AddSingleton<IHostedService>(services => new DaemonService(start, settings,

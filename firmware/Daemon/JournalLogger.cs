@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Text;
@@ -8,19 +9,59 @@ using Microsoft.Extensions.Logging;
 namespace NasFirmware.Daemon;
 
 /// <summary>
-/// The log on standard error: for the journal a line begins with its priority (sd-daemon(3)), for a terminal with the
-/// time and the level. A message is one line; fields stand in it as name=value.
+/// The log: entries with fields for the journal (what a message is made of: VOLUME, MIRROR, PEER, PART ..., its
+/// CATEGORY and EVENT). Else lines on standard error: where that leads to the journal and its socket does not answer,
+/// each begins with its priority (sd-daemon(3)), on a terminal with the time and the level.
 /// </summary>
-sealed class JournalLoggerProvider(TextWriter to, bool forJournal) : ILoggerProvider
+/// <param name="to">Standard error.</param>
+/// <param name="forJournal">Standard error leads to the journal.</param>
+/// <param name="journal">Where entries go; null: lines only. Taken over.</param>
+sealed class JournalLoggerProvider(TextWriter to, bool forJournal, JournalSocket? journal = null) : ILoggerProvider
 {
     readonly Lock _lock = new();
 
-    /// <summary>True if standard error leads to the journal.</summary>
-    internal static bool IsJournal() => Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 };
+    /// <summary>The log of a daemon.</summary>
+    internal static JournalLoggerProvider Open()
+    {
+        string? standardError = null;
+        try
+        {
+            standardError = new FileInfo("/proc/self/fd/2").LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The variable alone decides.
+        }
+        bool isJournal = JournalSocket.IsJournal(Environment.GetEnvironmentVariable("JOURNAL_STREAM"), standardError);
+        return new JournalLoggerProvider(Console.Error, isJournal, isJournal ? new JournalSocket() : null);
+    }
 
     public ILogger CreateLogger(string categoryName) => new JournalLogger(this, categoryName);
 
-    void Write(LogLevel level, string category, string message, Exception? cause)
+    void Write(LogLevel level, string category, EventId id, string message, object? state, Exception? cause)
+    {
+        if (journal is not null)
+        {
+            byte[] entry = JournalSocket.Entry(Priority(level), $"{category}: {OneLine(message)}"
+                + (cause is null ? "" : " | " + OneLine(cause.Message)), Fields(category, id, state), cause);
+            lock (_lock)
+            {
+                if (journal.TrySend(entry)) return;
+            }
+        }
+        WriteLine(level, category, message, cause);
+    }
+
+    static IEnumerable<KeyValuePair<string, object?>> Fields(string category, EventId id, object? state)
+    {
+        yield return new KeyValuePair<string, object?>("CATEGORY", category);
+        if (id.Id != 0) yield return new KeyValuePair<string, object?>("EVENT", id.Id);
+        // The template itself comes under a name that no field can have.
+        foreach (KeyValuePair<string, object?> field in state as IEnumerable<KeyValuePair<string, object?>> ?? [])
+            yield return field;
+    }
+
+    void WriteLine(LogLevel level, string category, string message, Exception? cause)
     {
         var line = new StringBuilder();
         if (forJournal) line.Append('<').Append(Priority(level)).Append('>');
@@ -59,9 +100,7 @@ sealed class JournalLoggerProvider(TextWriter to, bool forJournal) : ILoggerProv
         LogLevel.Information => "info ", _ => "debug",
     };
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => journal?.Dispose();
 
     sealed class JournalLogger(JournalLoggerProvider provider, string category) : ILogger
     {
@@ -72,7 +111,8 @@ sealed class JournalLoggerProvider(TextWriter to, bool forJournal) : ILoggerProv
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
             Func<TState, Exception?, string> formatter)
         {
-            if (IsEnabled(logLevel)) provider.Write(logLevel, category, formatter(state, exception), exception);
+            if (IsEnabled(logLevel))
+                provider.Write(logLevel, category, eventId, formatter(state, exception), state, exception);
         }
     }
 }

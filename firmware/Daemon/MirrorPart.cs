@@ -45,6 +45,7 @@ sealed class MirrorPart : IDaemonPart, IDaemonApi, IDisposable
         {
             Box = settings.Box.Name, Runtime = new SystemLoopRuntime(context.Time), Volumes = volumes,
             Dialer = peers.Dialer, Pfs = new MirrorPfs(), Board = context.Board, Log = Say,
+            LogMirror = line => MirrorLog.Of(log, line),
             State = () => context.Status?.Invoke() is { } box ? StateOf(box) : null,
             NewSeed = () => Guid.NewGuid().GetHashCode(),
         };
@@ -164,4 +165,16 @@ static partial class MirrorLog
 {
     [LoggerMessage(400, LogLevel.Information, "{Line}")]
     internal static partial void Line(ILogger log, string line);
+
+    internal static void Of(ILogger log, MirrorLine line)
+    {
+        if (line.IsSource) To(log, line.Mirror, line.Peer, line.Trouble);
+        else From(log, line.Mirror, line.Peer, line.Trouble);
+    }
+
+    [LoggerMessage(401, LogLevel.Information, "mirror {Mirror} to {Peer}: {Trouble}")]
+    static partial void To(ILogger log, string mirror, string peer, string trouble);
+
+    [LoggerMessage(402, LogLevel.Information, "mirror {Mirror} from {Peer}: {Trouble}")]
+    static partial void From(ILogger log, string mirror, string peer, string trouble);
 }

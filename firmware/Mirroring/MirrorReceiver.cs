@@ -283,7 +283,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
             Phase = refused ? MirrorPhase.Refused : MirrorPhase.Connecting, Problem = problem,
             Reconnects = s.Reconnects + 1,
         });
-        if (problem is not null) host.Log($"mirror {mirror.Options.Name} from {link.Peer.Name}: {problem}");
+        if (problem is not null) host.Say(new MirrorLine(mirror.Options.Name, false, link.Peer.Name, problem));
     }
 }
 

@@ -36,10 +36,25 @@ sealed record MirrorHost
     public required IMirrorPfs Pfs { get; init; }
     public required StatusBoard Board { get; init; }
     public required Action<string> Log { get; init; }
+    /// <summary>Takes lines on one mirror, for who keeps its name apart from the text; null: they go to
+    /// <see cref="Log"/>.</summary>
+    public Action<MirrorLine>? LogMirror { get; init; }
     /// <summary>How this box is, in one line; goes to the others with each beat. Null: nobody knows.</summary>
     public Func<string?> State { get; init; } = static () => null;
     /// <summary>For jitter; called once for each loop.</summary>
     public required Func<int> NewSeed { get; init; }
+
+    internal void Say(MirrorLine line)
+    {
+        if (LogMirror is { } log) log(line);
+        else Log(line.ToString());
+    }
+}
+
+/// <summary>A line of the log on one mirror.</summary>
+readonly record struct MirrorLine(string Mirror, bool IsSource, string Peer, string Trouble)
+{
+    public override string ToString() => $"mirror {Mirror} {(IsSource ? "to" : "from")} {Peer}: {Trouble}";
 }
 
 /// <summary>The loop of a mirror that this box sends.</summary>
@@ -193,13 +208,15 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         if (_stop.IsCancellationRequested) return TimeSpan.Zero;
         MirrorStatus before = _meter.Status;
         if (problem is not null && (problem != before.Problem || phase != before.Phase))
-            _host.Log($"mirror {_options.Name} to {_options.Peer}: {problem}");
+            Say(problem);
         _meter.Change(s => s with { Phase = phase, Problem = problem, SecondsLeft = null });
         double factor = Math.Pow(2, Math.Min(_failures++, 30));
         double wait = Math.Min(_options.Times.BackoffMin.TotalSeconds * factor,
             _options.Times.BackoffMax.TotalSeconds);
         return Jittered(TimeSpan.FromSeconds(wait));
     }
+
+    void Say(string trouble) => _host.Say(new MirrorLine(_options.Name, true, _options.Peer, trouble));
 
     /// <summary>Between three quarters and all of it.</summary>
     TimeSpan Jittered(TimeSpan wait) => wait * (0.75 + (_random.NextDouble() / 4));
@@ -335,7 +352,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
     {
         int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
         var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
-            line => _host.Log($"mirror {_options.Name} to {_options.Peer} cannot go on where it broke: {line}"));
+            line => Say($"cannot go on where it broke: {line}"));
         using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience,
             () => session.Beat() with { State = PeerMessages.Line(_host.State()) }, e =>
             {
