@@ -84,6 +84,10 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     internal string? Reason => _reason;
     /// <summary>The other side said that it will be the same again until somebody decides.</summary>
     internal bool IsRefused { get; private set; }
+    /// <summary>The other side has ended the stream with an error.</summary>
+    internal bool IsPeerEnd { get; private set; }
+    /// <summary>The link is good, and the other side cannot go on for now.</summary>
+    internal bool IsHindered { get; private set; }
     internal bool IsStalled { get; private set; }
     /// <summary>Bytes of the stream so far.</summary>
     internal long BytesOut { get; private set; }
@@ -368,6 +372,8 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     void PumpEnd(PeerEnd end)
     {
         IsRefused = end.Refused;
+        IsHindered = PeerEndClass.IsHindrance(end.Class);
+        IsPeerEnd = true;
         Break(end.Ok ? $"{_link.Peer.Name} ended the stream" : end.Error ?? $"{_link.Peer.Name} failed");
     }
 

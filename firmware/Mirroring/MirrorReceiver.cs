@@ -261,6 +261,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         using CancellationTokenRegistration ending = stop.Register(() =>
             conduit.Break($"{host.Box} is ending this mirror", discard: true));
         string? problem = null;
+        MirrorPhase phase = MirrorPhase.Connecting;
         try
         {
             new MirrorTargetSession(conduit, _ => lease.Target, new MirrorOptions { TwoWay = true }, session).Run();
@@ -269,20 +270,26 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         catch (MirrorRefusedException e)
         {
             problem = e.Message;
-            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence($"{host.Box}: {e.Message}"), Refused = true });
+            phase = MirrorPhase.Refused;
+            conduit.SendEnd(new PeerEnd
+            {
+                Error = PeerMessages.Sentence($"{host.Box}: {e.Message}"), Refused = true,
+                Class = PeerEndClass.Refused,
+            });
         }
         catch (Exception e)
         {
             // One of the four places where every exception ends: the other side is told, and comes again.
             problem = conduit.Reason ?? e.Message;
-            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence($"{host.Box}: {e.Message}") });
+            string kind = PeerEndClass.Of(e);
+            if (conduit.Reason is null ? PeerEndClass.IsHindrance(kind) : conduit.IsHindered)
+                phase = MirrorPhase.Hindered;
+            conduit.SendEnd(new PeerEnd
+            {
+                Error = PeerMessages.Sentence($"{host.Box}: {e.Message}"), Class = kind,
+            });
         }
-        bool refused = problem is not null && conduit.Reason is null;
-        mirror.Meter.Change(s => s with
-        {
-            Phase = refused ? MirrorPhase.Refused : MirrorPhase.Connecting, Problem = problem,
-            Reconnects = s.Reconnects + 1,
-        });
+        mirror.Meter.Change(s => s with { Phase = phase, Problem = problem, Reconnects = s.Reconnects + 1 });
         if (problem is not null) host.Say(new MirrorLine(mirror.Options.Name, false, link.Peer.Name, problem));
     }
 }

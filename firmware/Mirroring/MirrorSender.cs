@@ -1,4 +1,5 @@
 using System;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Threading;
@@ -190,6 +191,14 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         {
             Failed(MirrorPhase.Refused, e.Message + _wayBack);
             return Jittered(_options.Times.RefusedRetry);
+        }
+        catch (MirrorEndedException e)
+        {
+            return Failed(e.IsHindered ? MirrorPhase.Hindered : MirrorPhase.Connecting, e.Message);
+        }
+        catch (HammerMediumException e)
+        {
+            return Failed(MirrorPhase.Hindered, e.Message);
         }
         catch (IOException e)
         {
@@ -383,7 +392,8 @@ sealed class MirrorSender : IPeerDialer, IDisposable
             Volatile.Write(ref _conduit, null);
             if (conduit.IsStalled) _stalls++;
             // The link works, and breaks from time to time: a long first load shall not wait a minute each time.
-            if (conduit.BytesTaken >= MovedEnough) _failures = 0;
+            // One that has no room takes as much each time, and waits grow.
+            if (conduit.BytesTaken >= MovedEnough && !conduit.IsHindered) _failures = 0;
             _meter.Change(s => s with
             {
                 Reconnects = s.Reconnects + 1, BytesSent = _counter.Sent, BytesResent = _counter.Resent,
@@ -409,22 +419,46 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
         catch (MirrorRefusedException e)
         {
-            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence(e.Message), Refused = true });
+            conduit.SendEnd(new PeerEnd
+            {
+                Error = PeerMessages.Sentence(e.Message), Refused = true, Class = PeerEndClass.Refused,
+            });
             throw;
         }
         catch (Exception e) when (conduit.Reason is { } reason && e is IOException or MirrorStreamException)
         {
             if (conduit.IsRefused) throw new MirrorRefusedException(null, reason);
-            if (conduit.IsStalled && _stalls + 1 >= StallsToTell)
-                reason = FormattableString.Invariant($"{reason}, for the {_stalls + 1}th time");
+            if (conduit.IsPeerEnd) throw new MirrorEndedException(reason, conduit.IsHindered, e);
+            if (conduit.IsStalled)
+            {
+                bool tells = _stalls + 1 >= StallsToTell;
+                throw new MirrorEndedException(tells ? $"{reason}, for the {Ordinal(_stalls + 1)} time" : reason,
+                    tells, e);
+            }
             throw new IOException(reason, e);
         }
         catch (HammerMediumException e)
         {
-            conduit.SendEnd(new PeerEnd { Error = PeerMessages.Sentence($"{_host.Box} cannot read: {e.Message}") });
+            conduit.SendEnd(new PeerEnd
+            {
+                Error = PeerMessages.Sentence($"{_host.Box} cannot read: {e.Message}"), Class = PeerEndClass.Medium,
+            });
             throw;
         }
     }
+
+    internal static string Ordinal(int n)
+    {
+        string end = (n / 10 % 10 == 1 ? 0 : n % 10) switch { 1 => "st", 2 => "nd", 3 => "rd", _ => "th" };
+        return n.ToString(CultureInfo.InvariantCulture) + end;
+    }
+}
+
+/// <summary>The other box answers and the stream ended all the same: by its word, or by standing still.</summary>
+sealed class MirrorEndedException(string message, bool isHindered, Exception cause) : IOException(message, cause)
+{
+    /// <summary>The owner shall know: it is not one of the ends that the next attempt mends.</summary>
+    internal bool IsHindered => isHindered;
 }
 
 /// <summary>The other box does not answer.</summary>

@@ -5,6 +5,8 @@ using System.Linq;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using NasCore.Mirror;
+using NasCore.Primitives;
 
 namespace NasFirmware.Mirroring;
 
@@ -95,6 +97,26 @@ sealed record PeerEnd
     public string? Error { get; init; }
     /// <summary>It will be the same again until somebody decides.</summary>
     public bool Refused { get; init; }
+    /// <summary>Of what kind the error is, see <see cref="PeerEndClass"/>; boxes of before do not tell.</summary>
+    public string? Class { get; init; }
+}
+
+/// <summary>Kinds of errors that end a stream; others are as good as none.</summary>
+static class PeerEndClass
+{
+    internal const string NoRoom = "no-room", Refused = "refused", Medium = "medium", Retry = "retry";
+
+    internal static string Of(Exception e) => e switch
+    {
+        MirrorRefusedException => Refused,
+        MirrorStreamException { Result: var r } when r == Errno.NoSpc => NoRoom,
+        MirrorStreamException { Result: var r } when r == Errno.Io || r == Errno.RoFs => Medium,
+        HammerMediumException or MountCriticalException => Medium,
+        _ => Retry,
+    };
+
+    /// <summary>The link is good and the stream, too: one of the boxes cannot go on for now.</summary>
+    internal static bool IsHindrance(string? kind) => kind is NoRoom or Medium;
 }
 
 /// <summary>Purposes of connections.</summary>

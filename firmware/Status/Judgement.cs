@@ -201,6 +201,10 @@ static class Judgement
                 yield return new Fact(Severity.Degraded, LightState.PeerUnreachable,
                     $"{name}: the other box does not answer{because}");
                 break;
+            case MirrorPhase.Hindered:
+                yield return new Fact(Severity.Degraded, LightState.Attention,
+                    $"{name} cannot go on for now{because}");
+                break;
             case MirrorPhase.Connecting:
                 yield return new Fact(Severity.Degraded, LightState.Starting, $"{name} is connecting{because}");
                 break;

@@ -58,6 +58,8 @@ enum MirrorPhase
     Unreachable,
     /// <summary>The other box, or this one, says that this pair must not go on: see Problem.</summary>
     Refused,
+    /// <summary>One of the boxes cannot go on for now (no room, its disk): see Problem; tried again.</summary>
+    Hindered,
     FirstLoad,
     Streaming,
     /// <summary>Nothing to send: every durable change is durable there.</summary>

@@ -44,6 +44,7 @@ static class StatusTables
         MirrorPhase.Connecting => "connecting",
         MirrorPhase.Unreachable => "no peer",
         MirrorPhase.Refused => "refused",
+        MirrorPhase.Hindered => "hindered",
         MirrorPhase.FirstLoad => "first load",
         MirrorPhase.Streaming => "streaming",
         _ => "in step",

@@ -1,5 +1,6 @@
 using System;
 using System.Globalization;
+using NasCore.Primitives;
 
 namespace NasCore.Mirror;
 
@@ -25,4 +26,6 @@ public sealed class MirrorStreamException : Exception
     public long Offset { get; }
     /// <summary>What was found.</summary>
     public string What { get; }
+    /// <summary>What storing it came to, if the stream is good and the target could not take it; else None.</summary>
+    public Errno Result { get; internal set; }
 }

@@ -275,7 +275,9 @@ public sealed class MirrorTargetSession
             ? $" (data of {_reader.Leaf.Base}: missing, damaged on the way, or a version 7 source feeds an older "
                 + "volume)"
             : "";
-        throw _reader.Error($"the target cannot store it: {result}{why}");
+        MirrorStreamException e = _reader.Error($"the target cannot store it: {result}{why}");
+        e.Result = result;
+        throw e;
     }
 
     void Read(string expected)

@@ -26,10 +26,10 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     VolumeHandle? _volume;
     int _seed;
 
-    internal LoopBox(string name)
+    internal LoopBox(string name, long bytes = 256L << 20)
     {
         Name = name;
-        var device = new MemoryBlockDevice(256L << 20);
+        var device = new MemoryBlockDevice(bytes);
         NasCore.Volumes.Newfs.Format([device], new NewfsOptions
         {
             Label = name.ToUpperInvariant(), Force = true, UndoBytes = 16L << 20, TimeUs = 1_262_304_000_000_000,
@@ -176,10 +176,10 @@ sealed class LoopPair : IDisposable
         RefusedRetry = TimeSpan.FromMilliseconds(300), StatusEvery = TimeSpan.FromMilliseconds(50),
     };
 
-    internal LoopPair()
+    internal LoopPair(long slaveBytes = 256L << 20)
     {
         A = new LoopBox("nas1");
-        B = new LoopBox("nas2");
+        B = new LoopBox("nas2", slaveBytes);
         A.Other = B;
         A.Make("family", slave: false, Shared);
         A.Service = new MirrorService(A.Host, [], []);

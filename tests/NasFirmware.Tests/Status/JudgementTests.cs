@@ -77,6 +77,8 @@ public sealed class JudgementTests
             "mirror family to nas2: the other box does not answer: no route to host"),
         new("refused", Alter(m => m with { Phase = MirrorPhase.Refused, Problem = "the target is ahead" }),
             Severity.Failed, LightState.Failed, "mirror family to nas2 is refused: the target is ahead"),
+        new("hindered", Alter(m => m with { Phase = MirrorPhase.Hindered, Problem = "nas2 is full" }),
+            Severity.Degraded, LightState.Attention, "mirror family to nas2 cannot go on for now: nas2 is full"),
         new("no source", Alter(m => m with { Phase = MirrorPhase.NoSource }),
             Severity.Degraded, LightState.Attention, "mirror family to nas2: photos/family is not there"),
         new("differs", Alter(m => m with { Differs = "a/b at byte 512" }), Severity.Failed, LightState.Failed,
