@@ -2,7 +2,7 @@
 
 export DEMO_DIR
 
-.PHONY: build deb image test test-full demo bench soak fuzz mutate structure clean
+.PHONY: build deb image image-test test test-full demo bench soak fuzz mutate structure clean
 
 build:                  ## both NativeAOT programs: out/linux-x64/nashammer, out/linux-arm64/nashammer
 	@scripts/build.sh
@@ -12,6 +12,9 @@ deb:                    ## Debian packages: out/nashammer_VERSION_amd64.deb, out
 
 image:                  ## a card: out/nashammer-BOARD.img.zst: BOARD=pi3 (default), pi4, pi5, zero2w, all
 	@scripts/image.sh $(or $(BOARD),pi3)
+
+image-test:             ## the card in the emulator, with disks, a peer, pulled plugs: IMAGE=file, else the image for pi3
+	@scripts/image-test.sh
 
 test:                   ## everything that must hold; the last line says how many passed
 	@scripts/test.sh

@@ -2,7 +2,7 @@
 # Installs the Debian packages that a target of the Makefile needs. It asks nobody, starts no service, does nothing
 # where everything is there (so it works offline then), and may run twice at once.
 #
-# usage: scripts/setup.sh GROUP...      groups: build aot arm64 deb image test demo bench
+# usage: scripts/setup.sh GROUP...      groups: build aot arm64 deb image image-test test demo bench
 set -euo pipefail
 
 packages_of() {
@@ -16,9 +16,10 @@ packages_of() {
             systemd systemd-container jq lintian man-db mandoc ;;
         image) echo mmdebstrap arch-test qemu-user-static dosfstools mtools e2fsprogs fdisk zstd python3 mount \
             systemd util-linux ;;
+        image-test) echo qemu-system-arm openssh-client mtools fdisk zstd util-linux mount procps python3 ;;
         demo) echo attr acl rsync util-linux mount procps tar iproute2 nftables jq ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;
-        *) echo "setup: there is no package group '$1' (build aot arm64 deb image test demo bench)" >&2; return 1 ;;
+        *) echo "setup: there is no package group '$1' (see the head of this script)" >&2; return 1 ;;
     esac
 }
 

@@ -8,6 +8,7 @@ export NASHAMMER_FULL=1
 export NASHAMMER_MIRROR_FILES=${NASHAMMER_MIRROR_FILES:-1000000}
 export NASHAMMER_TEST_SECONDS=${NASHAMMER_TEST_SECONDS:-1200}
 export PROJECT_MINUTES=${PROJECT_MINUTES:-45}
-# The image of a card is built, too.
+# The image of a card is built, too, and started in the emulator.
 "$(dirname "$0")/image.sh" pi3 || exit 1
+"$(dirname "$0")/image-test.sh" || exit 1
 exec "$(dirname "$0")/test.sh"

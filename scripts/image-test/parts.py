@@ -1,0 +1,301 @@
+"""What is shown, in order. Each part prints its rows; what it expects and does not find is a Failure."""
+
+import hashlib
+import os
+import re
+import socket
+import subprocess
+import time
+
+import light
+from emulator import Failure, run, wait
+
+LINE = 17
+PHOTOS = "/srv/photos"
+FAMILY = f"{PHOTOS}/family"
+CONFIG = f"""[box]
+name = "nas1"
+
+[volumes.photos]
+label = "photos"
+mount = "{PHOTOS}"
+
+[volumes.films]
+label = "films"
+mount = "/srv/films"
+
+[pfs.family]
+volume = "photos"
+
+[peers.vault]
+
+[mirrors.family]
+from = "nas1:photos/family"
+to = "vault:backup/family"
+silence = "10s"
+
+[led]
+chip = "/dev/gpiochip0"
+line = {LINE}
+"""
+START_LIMIT = 1200  # seconds; a quiet machine takes one or two minutes
+MEMORY_LIMIT = 80   # MB
+IDLE_SECONDS = 120
+
+
+def see_light(r, state, what, since=None):
+    """The status comes to this light, and the line, seen from outside, plays its rhythm."""
+    since = since or time.monotonic()
+    wanted = light.expected(state)
+    wait(180, f"the status says {state}", lambda: (r.board.status() or {}).get("light") == state, 1)
+    said = time.monotonic() - since
+    seen = None
+    for _ in range(8):
+        samples = light.sample(lambda: r.board.line(LINE), 10)
+        seen = light.judge(samples)
+        if seen[0] == wanted and seen[1] >= 0.7:
+            r.row(f"light, from outside: {what}: {state}", since,
+                  f"said after {said:.0f} s; {len(samples)} samples, {seen[1] * 100:.0f} % of {len(seen[2])} runs fit")
+            return
+    raise Failure(f"the light should play {state} ({what}); it looks like {seen[0]} ({seen[1]:.2f}): "
+                  + " ".join(f"{'+-'[1 - l]}{ms:.0f}" for l, ms in seen[2][:30]))
+
+
+def mounted(board, *places):
+    return board.try_shell(" && ".join(f"mountpoint -q {p}" for p in places))[0] == 0
+
+
+def digest_here(folder):
+    whole = hashlib.sha256()
+    for path in sorted(os.path.relpath(os.path.join(d, f), folder) for d, _, fs in os.walk(folder) for f in fs):
+        with open(os.path.join(folder, path), "rb") as f:
+            whole.update(f"{hashlib.sha256(f.read()).hexdigest()}  ./{path}\n".encode())
+    return whole.hexdigest()
+
+
+def digest_there(board, folder):
+    return board.shell(f"cd {folder} && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum | sha256sum",
+                       600).split()[0]
+
+
+def mirror_is_equal(r, what, since):
+    wait(900, f"the mirror is in step ({what})", r.peer.in_step, 1)
+    there = digest_there(r.board, FAMILY)
+    wait(300, f"the files are the same on both sides ({what})", lambda: digest_here(r.peer.path()) == there, 2)
+    count = sum(len(f) for _, _, f in os.walk(r.peer.path()))
+    r.row(f"files equal on both boxes, {what}", since, f"{count} files, sha256 {there[:16]}")
+
+
+def first_start(r):
+    since = time.monotonic()
+    r.card = r.fresh_card("card")
+    board = r.boot(r.card)
+    board.wait_for_login(START_LIMIT)
+    r.facts["first start, ssh answers"] = f"{board.seconds():.0f} s"
+    r.row("first start: ssh with the owner's key", since)
+    code, output = board.try_shell("true", key=r.stranger)
+    if code != 255 or "Permission denied" not in output:
+        raise Failure(f"a stranger's key was not refused: {code} {output.strip()}")
+    r.row("first start: a stranger's key, a password: refused", None, output.strip().splitlines()[-1][-60:])
+    name = board.shell("hostname")
+    if name != "nas1":
+        raise Failure(f"the host's name is {name}")
+    wait(300, "both volumes are mounted", lambda: mounted(board, PHOTOS, "/srv/films"), 2)
+    r.row("first start: name nas1, both volumes mounted", since)
+    text = wait(300, "status.txt is written", lambda: r.card.get("status.txt"), 3)
+    r.key_id = board.shell("nashammer peer id").splitlines()[0].strip()
+    if "Box:      nas1" not in text or r.key_id not in text:
+        raise Failure("status.txt does not name box and key: " + text)
+    state = re.search(r"State: +(.*)", text)
+    r.row("first start: status.txt on the first partition", since, f"state {state.group(1) if state else '?'}")
+    r.facts["card"] = board.shell("nashammer version").splitlines()[0]
+
+
+def mirror_to_a_box_outside(r):
+    board = r.board
+    since = time.monotonic()
+    board.shell(f"test -d {FAMILY}/. && mkdir {FAMILY}/tree && cd {FAMILY}/tree && for i in $(seq 60); do "
+                f"head -c $((i * 1000)) /dev/urandom >f$i; done; head -c 6000000 /dev/urandom >big; sync {FAMILY}", 600)
+    r.row("files written on the box", since)
+    see_light(r, "Attention" if not r.peer.process and no_peer_named(board) else "PeerUnreachable",
+              "no other box yet")
+    since = time.monotonic()
+    r.peer.start()
+    r.peer.knows("nas1", r.key_id, r.ports[1])
+    board.shell(f"nashammer peer add vault {r.peer.key} 10.0.2.2:{r.peer.port}")
+    mirror_is_equal(r, "first load", since)
+    since = time.monotonic()
+    said = r.peer.verb("verify", "family", "--full", seconds=900)
+    r.row("nashammer verify --full", since, said.splitlines()[-1][:80])
+    since = time.monotonic()
+    wait(300, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
+    r.row("status good (exit code 0)", since)
+    lag(r)
+
+
+def no_peer_named(board):
+    return (board.status() or {}).get("light") == "Attention"
+
+
+def lag(r):
+    lags = []
+    for i in range(5):
+        r.board.shell(f"date >{FAMILY}/lag{i}; sync {FAMILY}/lag{i} {FAMILY}")
+        synced = time.monotonic()
+        wait(120, "a new file is on the other box", lambda: os.path.exists(r.peer.path(f"lag{i}")), 0.02)
+        lags.append(time.monotonic() - synced)
+    r.row("lag: from fsync to the other box's folder", None,
+          "median %.1f s, most %.1f s" % (sorted(lags)[2], max(lags)))
+
+
+def light_good_and_no_peer(r):
+    light_of = r.board.status()["light"]
+    if light_of not in ("InStepProven", "InStepUnproven"):
+        raise Failure(f"a good box's light is {light_of}")
+    see_light(r, light_of, "good")
+    since = time.monotonic()
+    r.peer.stop()
+    see_light(r, "PeerUnreachable", "the other box is away", since)
+    since = time.monotonic()
+    r.peer.start()
+    see_light(r, light_of, "it is back", since)
+
+
+def resident(board):
+    text = board.shell("cat /proc/$(systemctl show -p MainPID --value nashammer)/status")
+    return [int(re.search(rf"{name}:\s+(\d+)", text).group(1)) / 1024 for name in ("VmRSS", "VmHWM")]
+
+
+def nothing_writes_to_the_card(r):
+    board = r.board
+    last, quiet_since, began = board.card_writes(), time.monotonic(), time.monotonic()
+
+    def quiet():
+        nonlocal last, quiet_since
+        now = board.card_writes()
+        if now != last:
+            last, quiet_since = now, time.monotonic()
+        return time.monotonic() - quiet_since >= 15
+    wait(240, "nothing is written to the card for 15 s", quiet, 1)
+    r.row("card: what the start wrote", began, f"{last[0]} writes, {last[1] // 1024} KiB since power on")
+    since, files, memory = time.monotonic(), 0, []
+    before = board.card_writes()
+    while time.monotonic() - since < IDLE_SECONDS:
+        files += 1
+        board.shell(f"head -c 300000 /dev/urandom >{FAMILY}/tree/g{files}; sync {FAMILY}/tree/g{files} {FAMILY}/tree")
+        memory.append(resident(board))
+        time.sleep(3)
+    after = board.card_writes()
+    if after != before:
+        raise Failure(f"{after[0] - before[0]} writes, {after[1] - before[1]} bytes went to the card")
+    r.row("card: written while files are written and mirrored", since, f"0 writes, 0 bytes ({files} files mirrored)")
+    most, peak = max(m[0] for m in memory), memory[-1][1]
+    r.row("daemon's memory, two volumes, a mirror at work", None, f"{most:.0f} MB resident (peak ever {peak:.0f} MB)")
+    r.facts["daemon's memory"] = f"{most:.0f} MB, peak {peak:.0f} MB"
+    r.facts["board's memory in use"] = board.shell("free -m | awk '/^Mem/ { print $3 \" of \" $2 \" MB\" }'")
+    if most > MEMORY_LIMIT:
+        raise Failure(f"the daemon has {most:.0f} MB resident, more than {MEMORY_LIMIT}")
+
+
+def disk_pulled_and_returned(r):
+    board, since = r.board, time.monotonic()
+    board.pull("photos")
+    wait(180, "the mount has gone", lambda: not mounted(board, PHOTOS) and mounted(board, "/srv/films"), 1)
+    r.row("disk pulled: its mount goes, the other one stays", since)
+    see_light(r, "Failed", "a disk is missing", since)
+    since = time.monotonic()
+    board.put_back("photos")
+    wait(300, "the mount is back", lambda: mounted(board, PHOTOS), 1)
+    r.row("disk returned: mounted", since)
+    board.shell(f"date >{FAMILY}/returned; sync {FAMILY}/returned {FAMILY}")
+    wait(300, "the mirror goes on", lambda: os.path.exists(r.peer.path("returned")), 0.5)
+    r.row("disk returned: the mirror goes on", since)
+    mirror_is_equal(r, "after the disk's return", since)
+
+
+def check_disks(r, when):
+    since = time.monotonic()
+    for name, path in r.disks.items():
+        run(r.program, "check", "--data", path)
+    r.row(f"nashammer check --data of both disks, {when}", since, "clean")
+
+
+def power_cut_in_mid_write(r):
+    board = r.board
+    script = (f"mkdir -p {FAMILY}/cut; i=0; while :; do i=$((i+1)); f={FAMILY}/cut/$i; head -c 50000 /dev/urandom >$f;"
+              f" sync $f {FAMILY}/cut; sha256sum $f; done")
+    writer = subprocess.Popen(board.ssh_words(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    acknowledged = []
+    end = time.monotonic() + 300
+    for text in writer.stdout:
+        acknowledged.append(text.strip())
+        if len(acknowledged) >= 25 or time.monotonic() > end:
+            break
+    board.process.kill()
+    acknowledged += [t.strip() for t in writer.stdout.readlines() if t.endswith("\n")]
+    board.power_off()
+    writer.wait()
+    if len(acknowledged) < 5:
+        raise Failure(f"only {len(acknowledged)} files were written within 5 minutes")
+    r.row("power cut in mid-write", None, f"{len(acknowledged)} files acknowledged")
+    check_disks(r, "as the cut left them")
+    since = time.monotonic()
+    board = r.boot(r.card)
+    board.wait_for_login(START_LIMIT)
+    wait(600, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
+    r.facts["start to good"] = f"{board.seconds():.0f} s"
+    r.row("power again: from power on to status good", since, board.shell("cat /proc/uptime").split()[0] + " s of its own")
+    there = dict(reversed(line.split(None, 1)) for line in
+                 board.shell(f"sha256sum {FAMILY}/cut/*", 600).splitlines())
+    lost = [a for a in acknowledged if there.get(a.split(None, 1)[1]) != a.split()[0]]
+    if lost:
+        raise Failure(f"{len(lost)} of {len(acknowledged)} acknowledged files are not as they were: {lost[:3]}")
+    r.row("every acknowledged file is there, to the byte", None, f"{len(acknowledged)} files")
+    mirror_is_equal(r, "after the power cut", since)
+
+
+def stopped_in_order(r):
+    since = time.monotonic()
+    r.peer.stop()
+    r.board.shell(f"date >{FAMILY}/unsent; sync {FAMILY}/unsent {FAMILY}")
+    r.board.stop_in_order(300)
+    r.row("stopped in order, with a change that is not mirrored", since)
+    check_disks(r, "after the stop")
+
+
+def fresh_card_is_the_same_box(r):
+    since = time.monotonic()
+    os.unlink(r.card.path)
+    r.card = r.fresh_card("fresh", with_key=False)
+    r.peer.start()
+    board = r.boot(r.card)
+    wait(START_LIMIT, "the mirror goes on, without pairing", lambda: os.path.exists(r.peer.path("unsent")), 1)
+    r.row("a fresh card: the mirror goes on by itself", since, "no pairing, from power on")
+    text = wait(400, "status.txt is written", lambda: r.card.get("status.txt"), 3)
+    if r.key_id not in text:
+        raise Failure("the fresh card is another box: " + text)
+    r.row("a fresh card: the same box", since, f"key {r.key_id[:16]}")
+    with socket.create_connection(("127.0.0.1", board.ssh_port), 30) as link:
+        link.settimeout(60)
+        try:
+            banner = link.recv(100)
+        except OSError:
+            banner = b""
+    if banner:
+        raise Failure(f"ssh answers although there is no authorized_keys: {banner}")
+    r.row("a card without authorized_keys: no ssh", None)
+    wait(900, "the mirror is in step", r.peer.in_step, 1)
+    board.power_off()
+    check_disks(r, "after the last power cut")
+
+
+# Groups; one that the others need ends the run if it fails.
+ALL = [
+    (True, [first_start]),
+    (True, [mirror_to_a_box_outside]),
+    (False, [light_good_and_no_peer, nothing_writes_to_the_card, disk_pulled_and_returned]),
+    (True, [power_cut_in_mid_write]),
+    (False, [stopped_in_order]),
+    (False, [fresh_card_is_the_same_box]),
+]
