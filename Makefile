@@ -13,7 +13,7 @@ deb:                    ## Debian packages: out/nashammer_VERSION_amd64.deb, out
 image:                  ## a card: out/nashammer-BOARD.img.zst: BOARD=pi3 (default), pi4, pi5, zero2w, all
 	@scripts/image.sh $(or $(BOARD),pi3)
 
-image-test:             ## the card in the emulator, with disks, a peer, pulled plugs: IMAGE=file, else the image for pi3
+image-test:             ## the card in the emulator, with disks, another box, pulled plugs: IMAGE=file
 	@scripts/image-test.sh
 
 test:                   ## everything that must hold; the last line says how many passed

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Starts the image of a card in an emulated Raspberry Pi 3 with two USB disks, beside a daemon on this machine, and shows
-# what docs/TESTING.md ("The card in the emulator") lists. Needs no root of the card's: only what mounting takes here.
+# Starts the image of a card in an emulated Raspberry Pi 3 with two USB disks, beside a daemon on this machine, and
+# shows what docs/TESTING.md ("The card in the emulator") lists. Needs root: the daemon mounts.
 #
-# usage: scripts/image-test.sh      IMAGE=file: this image (.img or .img.zst); default: out/nashammer-pi3.img.zst, which is
-#        built if it is not there.  KEEP=1: the folder with disks, card and console is left
+# usage: scripts/image-test.sh      IMAGE=file: this image (.img or .img.zst); default: out/nashammer-pi3.img.zst, which
+#        is built if it is not there.  KEEP=1: the folder with disks, card and console is left
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -7,6 +7,7 @@ partition and given to it.
 import glob
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -217,7 +218,8 @@ class Board:
     def stop_in_order(self, seconds):
         self.try_shell("systemctl --no-block poweroff")
         wait(seconds, "the board has stopped in order",
-             lambda: self.process.poll() is not None or "Power down" in tail(self.console, 40), 1)
+             lambda: self.process.poll() is not None or re.search("reboot: (Power down|System halted)",
+                                                                  tail(self.console, 60)), 1)
         self.power_off()
 
 
