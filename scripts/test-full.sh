@@ -8,7 +8,6 @@ export NASHAMMER_FULL=1
 export NASHAMMER_MIRROR_FILES=${NASHAMMER_MIRROR_FILES:-1000000}
 export NASHAMMER_TEST_SECONDS=${NASHAMMER_TEST_SECONDS:-1200}
 export PROJECT_MINUTES=${PROJECT_MINUTES:-45}
-# The image of a card is built, too, and started in the emulator.
+# The image of a card is built, too.
 "$(dirname "$0")/image.sh" pi3 || exit 1
-"$(dirname "$0")/image-test.sh" || exit 1
 exec "$(dirname "$0")/test.sh"
