@@ -265,7 +265,8 @@ line_idle() {
     poll 60 "the first load has begun" source_works
     poll 600 "the first load is over" all_is_there
     poll 60 "both are compared" is_proven
-    sleep 15
+    # A volume that has come to rest gets its last time mark within two minutes; then it is idle.
+    sleep $((150 / scale + 15))
     for box in left right; do
         cat "/sys/block/$(basename "${loop_of[$box]}")/stat" >"$scratch/idle.$box"
         cpu_of "$(box_pid $box)" >"$scratch/idle.cpu.$box"

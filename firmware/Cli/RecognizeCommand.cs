@@ -2,7 +2,6 @@ using System;
 using System.CommandLine;
 using System.IO;
 using System.Text;
-using NasDevices.Disks;
 using NasFirmware.Daemon;
 
 namespace NasFirmware.Cli;

@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using System.CommandLine;
 using System.Diagnostics;
 using System.IO;
@@ -154,7 +153,7 @@ static class UpdateCommand
         return code == 0 ? output : throw new IOException($"{Path.GetFileName(command[0])}: {output.Trim()}");
     }
 
-    static int Execute(IReadOnlyList<string> command, out string output)
+    static int Execute(string[] command, out string output)
     {
         using Process process = Process.Start(new ProcessStartInfo(command[0], [.. command.Skip(1)])
         {

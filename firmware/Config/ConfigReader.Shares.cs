@@ -1,5 +1,3 @@
-using System;
-
 namespace NasFirmware.Config;
 
 // [shares.NAME]: folders of a volume that Samba offers to the network. The daemon takes no notice of them: `config

@@ -6,7 +6,6 @@ using System.Text.Json.Serialization;
 using System.Threading;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
-using NasCore.Primitives;
 using NasFirmware.Config;
 using NasFirmware.Control;
 using NasFirmware.Daemon;

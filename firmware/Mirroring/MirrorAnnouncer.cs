@@ -14,7 +14,7 @@ namespace NasFirmware.Mirroring;
 /// </summary>
 /// <param name="host">Dials, threads, clock.</param>
 /// <param name="heard">Called when a peer has said it to this box.</param>
-sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpose
+sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpose, IDisposable
 {
     const int AttemptsMax = 4;
 
@@ -111,7 +111,7 @@ sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpo
     }
 
     /// <summary>Ends all calls and waits for that.</summary>
-    internal void Stop()
+    public void Dispose()
     {
         _stop.Cancel();
         List<LoopThread?> threads;
@@ -121,5 +121,6 @@ sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpo
             _monitor.PulseAll();
         }
         foreach (LoopThread? thread in threads) thread?.Join();
+        _stop.Dispose();
     }
 }

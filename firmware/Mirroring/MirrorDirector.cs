@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Threading;
-using NasCore;
 using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
@@ -66,7 +65,7 @@ sealed class MirrorDirector : IDisposable
     readonly Dictionary<string, VolumeHandle> _followed = new(StringComparer.Ordinal);
     readonly CancellationTokenSource _stop = new();
     IReadOnlyList<MirrorEndOptions> _ends;
-    volatile IReadOnlyDictionary<string, MirrorRole> _roles = new Dictionary<string, MirrorRole>();
+    volatile Dictionary<string, MirrorRole> _roles = [];
     IReadOnlyList<MirrorSendOptions> _sends = [];
     IReadOnlyList<MirrorReceiveOptions> _receives = [];
     LoopThread? _thread;

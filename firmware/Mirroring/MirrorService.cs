@@ -160,7 +160,7 @@ sealed class MirrorService : IHostedService, IDisposable
             ending = [.. _senders.Values];
             _senders.Clear();
         }
-        _announcer.Stop();
+        _announcer.Dispose();
         End(ending);
         Receiver.Apply([]);
     }

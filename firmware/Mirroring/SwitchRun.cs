@@ -2,7 +2,6 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Threading;
-using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Status;

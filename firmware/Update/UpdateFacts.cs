@@ -54,9 +54,9 @@ sealed class UpdateFacts
         of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out JsonElement value)
             && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    static IEnumerable<JsonElement> Items(JsonElement of, string name) =>
+    static List<JsonElement> Items(JsonElement of, string name) =>
         of.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Array
-            ? value.EnumerateArray() : [];
+            ? [.. value.EnumerateArray()] : [];
 
     internal static UpdateFacts Parse(IEnumerable<string> lines)
     {

@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using NasCore.Pfs;
-using NasCore.Primitives;
 
 namespace NasCore.Maintenance;
 

@@ -44,7 +44,8 @@ public sealed record VerifyOptions
     /// <summary>The other side may say that it is at work on one answer for so long; then it does not mean to answer.
     /// A range is a few thousand records or 32 MiB, whichever is less.</summary>
     public TimeSpan AnswerMax { get; init; } = TimeSpan.FromMinutes(10);
-    public TimeProvider Time { get; init; } = TimeProvider.System;
+    /// <summary>The clock for it; null: no bound.</summary>
+    public TimeProvider? Time { get; init; }
     /// <summary>After each range: records and bytes of data so far.</summary>
     public Action<long, long>? Progress { get; init; }
 }
@@ -315,14 +316,14 @@ public sealed class VerifySession
 
     ReadOnlySpan<byte> Receive(VerifyOp expected, int bytesMax, bool exact)
     {
-        long asked = _options.Time.GetTimestamp();
+        long asked = _options.Time?.GetTimestamp() ?? 0;
         while (true)
         {
             if (!_wire.TryReceive(out VerifyOp op, out ReadOnlySpan<byte> body))
                 throw new EndOfStreamException($"{_options.PeerName} hung up");
             if (op == VerifyOp.Working)
             {
-                if (_options.Time.GetElapsedTime(asked) < _options.AnswerMax) continue;
+                if (_options.Time is not { } time || time.GetElapsedTime(asked) < _options.AnswerMax) continue;
                 double minutes = _options.AnswerMax.TotalMinutes;
                 throw new InvalidDataException(FormattableString.Invariant(
                     $"{_options.PeerName} works on {expected} for {minutes:0} minutes already"));
