@@ -161,7 +161,7 @@ public sealed class IdentityPartTests : IDisposable
         Box box = Start("card1", "ab");
         Assert.True(box.Key.IsSettled && box.Status.Identity!.IsNew);
         Assert.Contains(box.Status.Notices, n => n.Contains("new key", StringComparison.Ordinal));
-        Assert.Equal(LightStateOf(box), NasDevices.Leds.LightState.Attention);
+        Assert.Equal(NasDevices.Leds.LightState.Attention, LightStateOf(box));
         const string mirror = "[mirrors.m]\nfrom = \"nas1:a/x\"\nto = \"nas2:b/x\"\n[peers.nas2]\naddress = \"h:1\"\n";
         box = Start("card1", "ab", Two + mirror);
         Assert.Contains(box.Status.Problems, p => p.Contains("this box has a new key", StringComparison.Ordinal));
@@ -340,7 +340,7 @@ public sealed class IdentityPartTests : IDisposable
         Vnode root = box.Find("a")!.Fs.Root;
         box.Find("a")!.Fs.Lookup(root, ".nashammer"u8, out Vnode there, out _);
         Assert.False(box.Find("a")!.Fs.Lookup(there, "identity.damaged"u8, out _, out _).IsError);
-        Assert.Empty(box.Status.Problems.Where(p => p.Contains("key", StringComparison.Ordinal)));
+        Assert.DoesNotContain(box.Status.Problems, p => p.Contains("key", StringComparison.Ordinal));
     }
 
     [Fact]

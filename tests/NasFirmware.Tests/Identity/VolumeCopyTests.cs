@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Text;
 using NasCore;
 using NasCore.Io;
-using NasCore.Maintenance;
 using NasCore.Mirror;
 using NasCore.Primitives;
 using NasCore.Volumes;

@@ -40,7 +40,7 @@ public sealed class MirrorLoopTests
         pair.A.State = "In step";
         pair.B.State = "Attention: disk sda is\u001b not well" + new string('!', 300);
         pair.UntilInStepAfterStart("a");
-        string Said(LoopBox box) => box.Board.Snapshot("", "").Peers.FirstOrDefault()?.Summary ?? "";
+        string Said(LoopBox box) => box.Board.Snapshot("", "").Peers is [{ } first, ..] ? first.Summary ?? "" : "";
         Peers.PeerBox.Until(() => Said(pair.B) == "In step"
             && Said(pair.A).StartsWith("Attention: disk sda is  not well!!", StringComparison.Ordinal),
             "both have heard");
