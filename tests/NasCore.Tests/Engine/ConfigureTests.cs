@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using NasCore.Primitives;
 using NasCore.Tests.Recovery;
 using Xunit;
 
