@@ -72,7 +72,7 @@ class Run:
                 traceback.print_exc(file=sys.stdout)
             if self.board is not None:
                 print("  the last lines of the console:\n    "
-                      + tail(self.board.console, 25).replace("\n", "\n    "), flush=True)
+                      + "\n    ".join(l for l in tail(self.board.console, 40).split("\n") if l.strip()), flush=True)
             return False
 
     def end(self):
