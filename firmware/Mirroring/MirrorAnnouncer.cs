@@ -111,7 +111,7 @@ sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpo
     }
 
     /// <summary>Ends all calls and waits for that.</summary>
-    public void Dispose()
+    internal void Stop()
     {
         _stop.Cancel();
         List<LoopThread?> threads;
@@ -121,6 +121,8 @@ sealed class MirrorAnnouncer(MirrorHost host, Action<string> heard) : IPeerPurpo
             _monitor.PulseAll();
         }
         foreach (LoopThread? thread in threads) thread?.Join();
-        _stop.Dispose();
     }
+
+    /// <summary>After <see cref="Stop"/>.</summary>
+    public void Dispose() => _stop.Dispose();
 }

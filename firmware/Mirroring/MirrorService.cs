@@ -160,7 +160,7 @@ sealed class MirrorService : IHostedService, IDisposable
             ending = [.. _senders.Values];
             _senders.Clear();
         }
-        _announcer.Dispose();
+        _announcer.Stop();
         End(ending);
         Receiver.Apply([]);
     }
@@ -188,5 +188,9 @@ sealed class MirrorService : IHostedService, IDisposable
         await stopped.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    public void Dispose() => Stop();
+    public void Dispose()
+    {
+        Stop();
+        _announcer.Dispose();
+    }
 }

@@ -44,6 +44,7 @@ public sealed class OperatingCommandTests
         (Scripts + "first-disk.sh /dev/sda photos /srv/photos", Operating, "on left first-disk.sh"),
         (Scripts + "first-disk.sh /dev/sda backup /srv/backup", Operating, "on left first-disk.sh"),
         (Scripts + "replace-disk.sh /dev/sdb backup", Operating, "on right replace-disk.sh"),
+        ("nashammer switch-over family", Operating, "switch-over family"),
         (Scripts + "make-master.sh family /srv/backup/family", Operating, "on right make-master.sh family"),
         (Scripts + "rejoin.sh family /srv/photos/family PROMOTION", Operating,
             "on left rejoin.sh family \"$MASTER\" \"$promotion\" ||"),
