@@ -103,8 +103,10 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     {
         _pump = _runtime.Start(name + "-pump", Pump);
         _beater = _runtime.Start(name + "-beat", Beat);
-        _clock = _runtime.Time.CreateTimer(static c => ((MirrorConduit)c!).Look(), this, _times.StatusEvery,
-            _times.StatusEvery);
+        // A short silence is not seen a whole look later.
+        TimeSpan quarter = _times.Silence / MirrorTimes.BeatsInSilence;
+        TimeSpan every = quarter < _times.StatusEvery ? quarter : _times.StatusEvery;
+        _clock = _runtime.Time.CreateTimer(static c => ((MirrorConduit)c!).Look(), this, every, every);
     }
 
     // ------------------------------------------------------------------ the session's side
