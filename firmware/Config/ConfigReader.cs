@@ -86,7 +86,7 @@ sealed partial class ConfigReader
         var settings = new Settings
         {
             Box = box,
-            Memory = new MemorySettings { Cache = memory.Bytes("cache", 32 * Mebi, 8 * Mebi, 64 * Gibi) },
+            Memory = new MemorySettings { Cache = memory.Bytes("cache", 64 * Mebi, 8 * Mebi, 64 * Gibi) },
             Listen = new ListenSettings { Address = listen.Text("address", "[::]:7445", CheckListen) },
             History = ReadHistory(ConfigSection.Of(_reading, root, "history")),
             Volumes = [], Pfs = [], Peers = [], Mirrors = [], Shares = [],

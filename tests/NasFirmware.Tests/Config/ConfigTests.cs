@@ -200,6 +200,6 @@ public sealed partial class ConfigTests
         Assert.StartsWith($"{file}:2:1: unknown key 'nmae' in [box]; did you mean 'name'?\n", bad.Error,
             StringComparison.Ordinal);
         NashammerRun shown = NashammerProcess.Run("config", "show", "--effective", "--box", "nas1", s_shipped);
-        Assert.Contains("[memory]\ncache = \"32M\"\n", shown.Output, StringComparison.Ordinal);
+        Assert.Contains("[memory]\ncache = \"64M\"\n", shown.Output, StringComparison.Ordinal);
     }
 }
