@@ -40,6 +40,6 @@ static partial class DaemonLog
         + "is well")]
     internal static partial void ProbeDead(ILogger log, string probe, double seconds);
 
-    [LoggerMessage(110, LogLevel.Warning, "{File}: the light cannot be written down for a later failure: {Trouble}")]
+    [LoggerMessage(111, LogLevel.Warning, "{File}: the light cannot be written down for a later failure: {Trouble}")]
     internal static partial void LightNotKept(ILogger log, string file, string trouble);
 }

@@ -128,6 +128,8 @@ public sealed class SystemdContainerTests
         until_true '[ -d /srv/photos/family/. ]'
         echo kept >/srv/photos/family/file
         sync /srv/photos/family/file
+        # What is logged comes with fields, and is found by them.
+        until_true 'journalctl -q -u nashammer EVENT=201 VOLUME=photos -o json | grep -q "\"DIRECTORY\":\"/srv/photos\""'
         # Good, and the light says so: no mirror to prove.
         until_true 'nashammer status'
         light() { nashammer panel --play /leds/nas:green:status; }
@@ -155,6 +157,7 @@ public sealed class SystemdContainerTests
         cp /etc/nashammer/config.toml /good.toml
         echo 'mistake = 1' >>/etc/nashammer/config.toml
         systemctl reload nashammer
+        until_true 'journalctl -q -u nashammer EVENT=104 PRIORITY=3 -o cat | grep -q mistake'
         kill -KILL "$(systemctl show -P MainPID nashammer)"
         until_true '[[ "$(light)" == *-150\ 150\ -150* ]]'
         cp /good.toml /etc/nashammer/config.toml
