@@ -313,6 +313,9 @@ sealed class MirrorSender : IPeerDialer, IDisposable
                 out PeerWelcome welcome);
             isWindowed = welcome.Features?.Contains(PeerFeature.Window) == true;
             Volatile.Write(ref _unreached, false);
+            // It does answer: why it did not is no more, also where the stream says nothing for long.
+            _meter.Change(static s => s.Phase != MirrorPhase.Unreachable ? s
+                : s with { Phase = MirrorPhase.Connecting, Problem = null });
             return link;
         }
         catch (PeerRefusedException)

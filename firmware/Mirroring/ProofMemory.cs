@@ -61,9 +61,10 @@ sealed class ProofMemory
     const int FileBytesMax = 256 * 1024, EntriesMax = 256, TextMax = 500;
     const double AgeMax = 1e10;
     const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    /// <summary>Ages are written so often, so that a power cut costs no more; and proofs of the quick form, which may
-    /// come every few seconds, while the folder may be on a card that wears out.</summary>
-    static readonly TimeSpan s_saveEvery = TimeSpan.FromHours(6), s_saveSoon = TimeSpan.FromMinutes(5);
+    /// <summary>Ages are written so often, so that a power cut costs no more, and with them proofs of the quick form:
+    /// those may come every few seconds, and the folder may be on a card that wears out. Who loses one compares anew
+    /// as soon as the mirror is in step again.</summary>
+    static readonly TimeSpan s_saveEvery = TimeSpan.FromHours(6);
 
     sealed class Kept
     {
@@ -80,7 +81,7 @@ sealed class ProofMemory
     readonly Lock _lock = new();
     readonly Dictionary<(string, bool), Kept> _kept = [];
     long _savedAt;
-    bool _failed, _waits;
+    bool _failed;
 
     /// <param name="stateFolder">Where the file is; null: nothing outlives the process.</param>
     /// <param name="time">Both clocks.</param>
@@ -187,7 +188,7 @@ sealed class ProofMemory
     // ------------------------------------------------------------------ what happens
 
     /// <summary>
-    /// A comparison has ended. What is news is durable when this returns; one more quick proof is within minutes.
+    /// A comparison has ended. What is news is durable when this returns; one more quick proof is within hours.
     /// </summary>
     internal void Compared(VerifyMirror mirror, VerifyResult result)
     {
@@ -223,7 +224,6 @@ sealed class ProofMemory
                 kept.IsProvenHere = true;
             }
             kept.Entry = e;
-            _waits = true;
             if (isNews) SaveLocked();
         }
     }
@@ -270,7 +270,7 @@ sealed class ProofMemory
         lock (_lock)
         {
             if (_kept.Count == 0) return Timeout.InfiniteTimeSpan;
-            TimeSpan left = (_waits ? s_saveSoon : s_saveEvery) - _time.GetElapsedTime(_savedAt);
+            TimeSpan left = s_saveEvery - _time.GetElapsedTime(_savedAt);
             if (left > TimeSpan.Zero) return left;
             SaveLocked();
             return s_saveEvery;
@@ -288,7 +288,6 @@ sealed class ProofMemory
     void SaveLocked()
     {
         _savedAt = _time.GetTimestamp();
-        _waits = false;
         if (_path is null) return;
         DateTimeOffset now = _time.GetUtcNow();
         foreach (Kept kept in _kept.Values)

@@ -39,6 +39,8 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
         meter.Change(s => s with
         {
             Phase = load ? MirrorPhase.FirstLoad : MirrorPhase.Streaming, MasterTid = Tid.Format(range.End),
+            // What kept the stream from beginning does not any more; what ended one may do so again.
+            Problem = s.Phase == MirrorPhase.Hindered ? s.Problem : null,
         });
         Conduit?.BeatSoon();
     }

@@ -149,6 +149,53 @@ public sealed class MirrorLoopTests
     }
 
     [Fact]
+    public void Why_the_peer_did_not_answer_is_not_told_once_it_does()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        int calls = 0;
+        using var over = new CancellationTokenSource();
+        pair.A.Answer = stream =>
+        {
+            if (++calls > 1) return false;
+            // It lets the box in, lives, and does not begin.
+            var frames = new NasFirmware.Control.MirrorFrames(stream);
+            frames.Write(NasFirmware.Control.FrameKind.Welcome, """{"version":1}"""u8);
+            over.Token.Register(stream.Dispose);
+            new Thread(() => Babble(frames)) { IsBackground = true }.Start();
+            return true;
+        };
+        pair.A.Other = null;
+        pair.Start();
+        pair.A.Until(true, s => s.Phase == MirrorPhase.Unreachable && s.Problem == "nas2 cannot be reached");
+        pair.A.Other = pair.B;
+        pair.A.Service!.Nudge("nas2");
+        MirrorStatus status = pair.A.Until(true, s => s.Phase != MirrorPhase.Unreachable);
+        Assert.Equal((MirrorPhase.Connecting, null), (status.Phase, status.Problem));
+        over.Cancel();
+        pair.UntilInStep(tid);
+    }
+
+    [Fact]
+    public void Why_a_mirror_could_not_begin_is_not_told_while_it_runs()
+    {
+        using var pair = new LoopPair();
+        ulong tid = pair.Write("a", 1000);
+        pair.B.Unmount();
+        pair.Start();
+        pair.A.Until(true, s => s.Problem is { } p && p.Contains("'data' is not mounted", StringComparison.Ordinal));
+        var told = new System.Collections.Concurrent.ConcurrentQueue<MirrorStatus>();
+        pair.A.Board.Changed += () =>
+        {
+            foreach (MirrorStatus s in pair.A.Board.Snapshot("", "").Mirrors)
+                if (s.Phase >= MirrorPhase.FirstLoad && s.Problem is not null) told.Enqueue(s);
+        };
+        pair.B.Mount();
+        pair.UntilInStep(tid);
+        Assert.Empty(told);
+    }
+
+    [Fact]
     public void Stop_ends_every_loop_and_leaves_the_board_empty()
     {
         using var pair = new LoopPair();
