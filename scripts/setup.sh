@@ -13,9 +13,9 @@ packages_of() {
         deb) echo dpkg-dev xz-utils qemu-user-static ;;
         test) echo zstd qemu-user-static attr acl e2fsprogs rsync git tar util-linux mount procps iproute2 nftables \
             python3 dosfstools mtools fdisk smbclient samba fio stress-ng dbench openssh-server openssh-client \
-            systemd systemd-container jq lintian man-db mandoc ;;
+            systemd systemd-container jq lintian man-db mandoc device-tree-compiler ;;
         image) echo mmdebstrap arch-test qemu-user-static dosfstools mtools e2fsprogs fdisk zstd python3 mount \
-            systemd util-linux ;;
+            systemd util-linux device-tree-compiler ;;
         image-test) echo qemu-system-arm openssh-client mtools fdisk zstd util-linux mount procps python3 ;;
         demo) echo attr acl rsync util-linux mount procps tar iproute2 nftables jq ;;
         bench) echo ntfs-3g btrfs-progs e2fsprogs fuse2fs rsync fio util-linux mount procps ;;

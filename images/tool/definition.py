@@ -14,7 +14,8 @@ SCHEMA = {
     "board": {"name": NAME, "title": LINE},
     "debian": {"suite": NAME, "kernel": NAME, "kernel-suite": NAME, "packages": [NAME], "from-kernel-suite": [NAME]},
     "partitions": {"boot": SIZE, "root": SIZE, "state": SIZE, "disk-id": r"[0-9a-f]{8}"},
-    "boot": {"firmware": [FILE], "device-trees": [FILE], "config": [LINE], "command-line": [r"[!-~]+"]},
+    "boot": {"firmware": [FILE], "device-trees": [FILE], "overlays": [FILE], "config": [LINE],
+             "command-line": [r"[!-~]+"]},
     "initrd": {"modules": [r"[A-Za-z0-9_-]+"], "needed-modules": [r"[A-Za-z0-9_-]+"]},
     "root": {"remove": [r"/[!-~]+"], "remove-modules": [r"[!-~]+"]},
 }

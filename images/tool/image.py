@@ -27,6 +27,7 @@ def variables(whole):
         "suite": debian["suite"], "kernel": debian["kernel"], "kernel_suite": debian["kernel-suite"],
         "packages": " ".join(debian["packages"]), "from_kernel_suite": " ".join(debian["from-kernel-suite"]),
         "firmware": " ".join(boot["firmware"]), "device_trees": " ".join(boot["device-trees"]),
+        "overlays": " ".join(boot["overlays"]),
         "config": "\n".join(boot["config"]), "command_line": " ".join(boot["command-line"]),
         "modules": " ".join(whole["initrd"]["modules"]),
         "needed_modules": " ".join(whole["initrd"]["needed-modules"]), "remove": " ".join(root["remove"]),

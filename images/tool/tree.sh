@@ -1,6 +1,6 @@
 # The root tree and the first partition of a card, for scripts/image.sh: source it, do not run it. The variables
-# suite, kernel, kernel_suite, packages, from_kernel_suite, firmware, device_trees, config, command_line, modules,
-# needed_modules, remove, remove_modules and disk_id come from the definition.
+# suite, kernel, kernel_suite, packages, from_kernel_suite, firmware, device_trees, overlays, config, command_line,
+# modules, needed_modules, remove, remove_modules and disk_id come from the definition.
 
 binfmt=/proc/sys/fs/binfmt_misc
 binfmt_mounted=no binfmt_registered=no
@@ -110,6 +110,30 @@ check_modules() {
     return 1
 }
 
+# Where the card gets its updates: Debian's own defaults, as its apt shows them, in lines or (from trixie on) in
+# paragraphs. The packages of the kernel's suite are found by the preferences that make_tree has left there.
+write_card_sources() {
+    local tree=$1 apt=$1/etc/apt examples=$1/usr/share/doc/apt/examples components="main non-free-firmware"
+    rm -f "$apt/sources.list.d/"*
+    if [ -s "$examples/debian.sources" ]; then
+        rm -f "$apt/sources.list"
+        sed -e '/^#/d' -e "s/^Components:.*/Components: $components/" "$examples/debian.sources" \
+            >"$apt/sources.list.d/debian.sources"
+        [ "$kernel_suite" = "$suite" ] || awk 'BEGIN { RS = "" } NR == 1' "$apt/sources.list.d/debian.sources" |
+            sed "s/^Suites:.*/Suites: $kernel_suite/" >"$apt/sources.list.d/kernel.sources"
+    else
+        sed -n "s/^\(deb [^ ]* $suite[^ ]*\) .*/\1 $components/p" "$examples/sources.list" >"$apt/sources.list"
+        [ "$kernel_suite" = "$suite" ] || sed -n "s/^\(deb [^ ]*\) $suite /\1 $kernel_suite /p" "$apt/sources.list" |
+            head -n 1 >"$apt/sources.list.d/kernel.list"
+    fi
+    grep -qsE "^(deb |Suites:).*$suite" "$apt"/sources.list "$apt"/sources.list.d/debian.sources ||
+        { echo "image: apt of $suite shows no example of its sources" >&2; return 1; }
+    [ "$kernel_suite" = "$suite" ] || cat >"$apt/apt.conf.d/91nashammer-kernel" <<END
+// The kernel comes from another suite than the rest, and so do its updates.
+Unattended-Upgrade::Origins-Pattern:: "codename=$kernel_suite";
+END
+}
+
 # The files of images/root, and what the definition puts into them.
 lay_over() {
     local board=$1 tree=$2 work=$3 config_dir=$2/etc/nashammer
@@ -126,15 +150,7 @@ END
     echo 'CONSOLES=" "' >>"$tree/etc/default/raspi-firmware"
     echo $command_line >"$tree/etc/default/raspi-extra-cmdline"
     [ -z "$config" ] || printf '%s\n' "$config" >"$tree/etc/default/raspi-firmware-custom"
-    # The sources are Debian's own defaults, as its apt shows them.
-    sed -n "s/^\(deb [^ ]* $suite[^ ]*\) .*/\1 main non-free-firmware/p" \
-        "$tree/usr/share/doc/apt/examples/sources.list" >"$tree/etc/apt/sources.list"
-    [ -s "$tree/etc/apt/sources.list" ] || { echo "image: apt shows no example of a sources.list" >&2; return 1; }
-    if [ "$kernel_suite" != "$suite" ]; then
-        sed -n "s/^\(deb [^ ]*\) $suite /\1 $kernel_suite /p" "$tree/etc/apt/sources.list" |
-            head -n 1 >"$tree/etc/apt/sources.list.d/kernel.list"
-    fi
-    rm -f "$tree/etc/apt/sources.list.d/0000"*
+    write_card_sources "$tree"
     echo "$board" >"$tree/usr/share/nashammer/board"
     # No clock of a board is earlier than this, see systemd(1).
     touch -d "@$SOURCE_DATE_EPOCH" "$tree/usr/lib/clock-epoch"
@@ -162,10 +178,13 @@ make_initrd() {
 }
 
 enable_units() {
-    local tree=$1
+    local tree=$1 unit
     systemctl --root="$tree" --quiet enable systemd-networkd systemd-resolved systemd-timesyncd avahi-daemon \
         ssh nashammer nashammer-card-{start,shares,status,stop,wlan}.service nashammer-card-{journal,update}.timer
-    systemctl --root="$tree" --quiet disable smbd nmbd samba-ad-dc smartmontools wpa_supplicant
+    # One of them is a package of its own from trixie on.
+    for unit in smbd nmbd samba-ad-dc smartmontools wpa_supplicant; do
+        [ ! -e "$tree/usr/lib/systemd/system/$unit.service" ] || systemctl --root="$tree" --quiet disable $unit
+    done
     # Nobody can log in at the screen; the rest writes, waits or wakes disks for nothing.
     systemctl --root="$tree" --quiet mask getty@.service serial-getty@.service console-getty.service \
         apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service \
@@ -191,6 +210,8 @@ strip() {
     mkdir -p "$tree/var/cache/apt/archives/partial" "$tree/var/lib/apt/lists/partial" "$tree/boot/firmware" \
         "$tree/var/lib/nashammer"
     : >"$tree/etc/machine-id"
+    # Else systemd would make caches anew at every start, for the root is in memory.
+    touch "$tree/etc/.updated" "$tree/var/.updated"
 }
 
 # Firmware, kernel, initial RAM disk and device trees as the package's hook has put them there, and the owner's files.
@@ -201,6 +222,8 @@ make_first_partition() {
     for name in $device_trees; do cp "$tree/boot/firmware/$name" "$boot/"; done
     cp "$tree"/boot/firmware/{vmlinuz-*,initrd.img-*,config.txt,cmdline.txt} "$boot/"
     rm -rf "$tree"/boot/firmware/*
+    [ -z "$overlays" ] || mkdir "$boot/overlays"
+    for name in $overlays; do dtc -q -@ -I dts -O dtb -o "$boot/overlays/$name.dtbo" "images/overlays/$name.dts"; done
     cp "$tree/usr/share/nashammer/config.toml" "$boot/config.toml"
     sed 's/$/\r/' images/common/README.txt >"$boot/README.txt"
 }

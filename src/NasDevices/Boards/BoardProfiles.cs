@@ -28,7 +28,8 @@ public static class BoardProfiles
 {
     public static IReadOnlyList<BoardProfile> All { get; } =
     [
-        new("Raspberry Pi 5", "Raspberry Pi 5", "ACT", "/dev/gpiochip0", 17, 1),
+        // It has several chips, and the header's is not always the first: the package's udev rule names it.
+        new("Raspberry Pi 5", "Raspberry Pi 5", "ACT", "/dev/gpiochip-header", 17, 1),
         new("Raspberry Pi 4", "Raspberry Pi 4", "ACT", "/dev/gpiochip0", 17, 1),
         new("Raspberry Pi 3", "Raspberry Pi 3", "ACT", "/dev/gpiochip0", 17, 1),
         new("Raspberry Pi Zero 2 W", "Raspberry Pi Zero 2", "ACT", "/dev/gpiochip0", 17, 1),

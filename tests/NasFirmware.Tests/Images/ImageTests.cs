@@ -154,7 +154,67 @@ public sealed class ImageTests : IDisposable
         Good("""
             for script in $IMAGES/root/usr/lib/nashammer/card-* $IMAGES/tool/tree.sh; do bash -n $script; done
             for script in $IMAGES/root/etc/initramfs-tools/hooks/nashammer \
-                $IMAGES/root/etc/initramfs-tools/scripts/local-bottom/nashammer; do sh -n $script; test -x $script; done
+                $IMAGES/root/etc/initramfs-tools/scripts/local-bottom/nashammer \
+                $IMAGES/root/etc/initramfs/post-update.d/nashammer; do sh -n $script; test -x $script; done
+            """);
+    }
+
+    [Fact]
+    public void Card_gets_its_updates_from_the_suites_of_its_definition()
+    {
+        Good("""
+            . $IMAGES/tool/tree.sh
+            tree() { mkdir -p $1/etc/apt/{sources.list.d,apt.conf.d} $1/usr/share/doc/apt/examples; }
+            tree lines; tree paragraphs; tree nothing
+            printf 'deb http://a/x old main contrib\ndeb http://a/s old-security main contrib\n' \
+                >lines/usr/share/doc/apt/examples/sources.list
+            printf '# %s\nTypes: deb\nURIs: http://a/%s\nSuites: %s\nComponents: main contrib\n\n' \
+                1 x "new new-updates" 2 s new-security >paragraphs/usr/share/doc/apt/examples/debian.sources
+            suite=old kernel_suite=old; write_card_sources lines
+            [ "$(cat lines/etc/apt/sources.list)" = "deb http://a/x old main non-free-firmware
+            deb http://a/s old-security main non-free-firmware" ]
+            [ -z "$(ls lines/etc/apt/sources.list.d lines/etc/apt/apt.conf.d | grep -v :)" ]
+            suite=new kernel_suite=new-backports; write_card_sources paragraphs
+            sources=paragraphs/etc/apt/sources.list.d
+            [ "$(grep -h ^Suites: $sources/debian.sources $sources/kernel.sources | cut -d' ' -f2- | paste -sd, )" = \
+                "new new-updates,new-security,new-backports" ]
+            [ "$(grep -h ^Components: $sources/* | sort -u)" = "Components: main non-free-firmware" ]
+            grep -q '"codename=new-backports"' paragraphs/etc/apt/apt.conf.d/91nashammer-kernel
+            ! write_card_sources nothing 2>why
+            grep -q 'no example' why
+            """);
+    }
+
+    [Fact]
+    public void Overlays_of_the_definitions_can_be_laid_over_a_device_tree()
+    {
+        Good("""
+            for definition in $IMAGES/*.toml; do
+                eval "$(python3 $IMAGES/tool/image.py variables $(basename $definition .toml))"
+                for name in $overlays; do
+                    grep -qx "dtoverlay=$name" <<<"$config"
+                    dtc -q -@ -I dts -O dtb -o $name.dtbo $IMAGES/overlays/$name.dts
+                done
+            done
+            # What of the Pi 5's device tree is asked for, at the place where it is.
+            cat >board.dts <<'END'
+            /dts-v1/;
+            / {
+                aliases { };
+                axi { pcie@1000120000 { pci@0,0 { dev@0,0 { pci-ep-bus@1 {
+                    rp1_i2c1: i2c@40074000 { status = "disabled"; };
+                    rp1_gpio: pinctrl@400d0000 { };
+                }; }; }; }; };
+                gio_aon: gpio@7d517c00 { };
+            };
+            END
+            dtc -q -@ -I dts -O dtb -o board.dtb board.dts
+            fdtoverlay -i board.dtb -o whole.dtb nashammer-pi5.dtbo
+            [ "$(fdtget whole.dtb i2c1 status)" = okay ]
+            bus=/axi/pcie@1000120000/pci@0,0/dev@0,0/pci-ep-bus@1
+            [ "$(fdtget whole.dtb i2c1 pinctrl-0)" = \
+                "$(fdtget whole.dtb $bus/pinctrl@400d0000/nashammer-i2c1-state phandle)" ]
+            [ "$(fdtget whole.dtb /leds/led-act label)" = ACT ]
             """);
     }
 }
