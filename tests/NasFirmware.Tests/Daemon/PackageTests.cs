@@ -1,5 +1,4 @@
 using System;
-using System.Diagnostics;
 using System.IO;
 using System.Runtime.InteropServices;
 using NasTesting;
@@ -13,12 +12,12 @@ namespace NasFirmware.Tests.Daemon;
 /// </summary>
 public sealed class PackageTests : IDisposable
 {
-    readonly string _folder = Directory.CreateTempSubdirectory("nashammer-package-").FullName;
+    readonly TrialContainer _container = new("package");
 
     static string Architecture =>
         RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "arm64" : "amd64";
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _container.Dispose();
 
     static string Package(string architecture)
     {
@@ -28,18 +27,16 @@ public sealed class PackageTests : IDisposable
         return found[0];
     }
 
-    (int Code, string Output) Run(string script, int seconds = 240)
+    (int Code, string Output) Run(string script)
     {
-        var start = new ProcessStartInfo("/usr/bin/timeout", ["-k", "10",
-            seconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "/bin/bash", "-c",
-            "exec 2>&1\n" + script]) { RedirectStandardOutput = true, WorkingDirectory = GoldenData.RepositoryRoot };
-        start.Environment["T"] = _folder;
-        start.Environment["DEB"] = Package(Architecture);
-        start.Environment["LC_ALL"] = "C.UTF-8";
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output);
+        Prepare();
+        return _container.Shell(script, 240);
+    }
+
+    void Prepare()
+    {
+        _container.Environment["DEB"] = Package(Architecture);
+        _container.Environment["LC_ALL"] = "C.UTF-8";
     }
 
     [Fact]
@@ -83,32 +80,15 @@ public sealed class PackageTests : IDisposable
     [Fact]
     public void Installed_upgraded_removed_and_purged_without_losing_a_mirror_or_a_key()
     {
-        File.WriteAllText(Path.Combine(_folder, "inside.sh"), Inside);
-        (int code, string output) = Run(Outside);
-        Assert.True(code == 0, output);
+        Prepare();
+        _container.Write("inside.sh", Inside);
+        _container.Run(Outside, 240);
     }
 
     const string Outside = """
-        set -eEuo pipefail
-        trap 'echo "failed at line $LINENO: $BASH_COMMAND"' ERR
-        disk=
-        clean() {
-            cd /
-            [ -z "$disk" ] || losetup -d "$disk"
-            umount "$T/root" 2>/dev/null; umount "$T/memory" 2>/dev/null
-            find "$T" -mindepth 1 -xdev -delete
-        }
-        trap clean EXIT
-        cd "$T"
-        mkdir memory root
-        mount -t tmpfs -o size=900m,mode=755 container memory
-        mkdir memory/upper memory/work memory/labelled
-        mount -t overlay overlay -o lowerdir=/,upperdir=memory/upper,workdir=memory/work root
-        systemd-id128 new >root/etc/machine-id
-        # A machine that never had the program, and its owner keeps no service from starting.
-        rm -rf root/etc/nashammer root/var/lib/nashammer root/usr/bin/nashammer root/usr/sbin/policy-rc.d
+        mkdir memory/labelled
+        rm -rf root/etc/nashammer root/usr/bin/nashammer
         rm -f root/etc/dpkg/dpkg.cfg.d/*
-        mkdir -p root/var/lib/disks
         cp "$DEB" root/first.deb
         # The next version: the same program, another default configuration.
         dpkg-deb -R "$DEB" next
@@ -116,44 +96,18 @@ public sealed class PackageTests : IDisposable
         echo '# The next version says one thing more.' >>next/etc/nashammer/config.toml
         dpkg-deb --root-owner-group -Znone -b next root/next.deb >/dev/null
         program=$PWD/next/usr/bin/nashammer
-        for label in photos backup; do
-            truncate -s 1G root/var/lib/disks/$label.img
-            "$program" newfs -f -u 32m -L $label root/var/lib/disks/$label.img >/dev/null
-        done
-        truncate -s 1G memory/labelled/image
-        "$program" newfs -f -u 32m -L 'on a disk' memory/labelled/image >/dev/null
+        for label in photos backup; do disk_image "$program" root/var/lib/disks/$label.img 1G $label; done
+        disk_image "$program" memory/labelled/image 1G 'on a disk'
         disk=$(losetup --show -f memory/labelled/image)
         rm -rf next
         echo "DISK=$disk" >root/disk
-        cp inside.sh root/inside.sh
-        cat >root/etc/systemd/system/trial.service <<'C'
-        [Service]
-        Type=oneshot
-        ExecStart=/bin/bash /inside.sh
-        ExecStopPost=/bin/sh -c 'journalctl --no-pager -u nashammer.service -u right.service | tail -n 60'
-        ExecStopPost=systemctl --no-block poweroff
-        StandardOutput=append:/trial.out
-        StandardError=append:/trial.out
-        C
-        printf '[Unit]\nRequires=basic.target\nWants=trial.service\nAfter=basic.target\nAllowIsolate=yes\n' \
-            >root/etc/systemd/system/trial.target
-        timeout 200 systemd-nspawn --quiet --register=no --keep-unit -D root -b --private-network --bind=/dev/fuse \
-            --bind="$disk" --console=pipe systemd.unit=trial.target systemd.mask=systemd-udevd.service \
-            </dev/null >console 2>&1 || true
-        cat root/trial.out
-        grep -q '^ALL OF IT HELD$' root/trial.out || { tail -n 30 console; exit 1; }
+        trial_unit 'nashammer.service right.service'
+        (boot 200 inside.sh --bind="$disk") || true
+        held
         """;
 
     const string Inside = """
-        set -eEuo pipefail
-        trap 'echo "inside: failed at line $LINENO: $BASH_COMMAND"' ERR
         export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/
-        until_true() {
-            local n=0
-            until eval "$1"; do
-                n=$((n + 1)); [ $n -lt ${2:-300} ] || { echo "never true: $1"; exit 1; }; sleep 0.1
-            done
-        }
         apt() { apt-get -q -y --no-install-recommends "$@" </dev/null; }
         install() { dpkg --force-confold --force-confdef -i "$1" </dev/null; }
         now() { cut -d' ' -f1 /proc/uptime; }

@@ -1,7 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
-using System.IO;
 using System.Linq;
 using NasTesting;
 using Xunit;
@@ -14,10 +12,6 @@ namespace NasFirmware.Tests.Daemon;
 /// </summary>
 public sealed class UpdateContainerTests
 {
-    static string Native => Path.Combine(GoldenData.RepositoryRoot, "out",
-        System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture
-            == System.Runtime.InteropServices.Architecture.Arm64 ? "linux-arm64" : "linux-x64", "nashammer");
-
     static bool IsFull => Environment.GetEnvironmentVariable("NASHAMMER_FULL") == "1";
 
     /// <summary>What happens in which start of the container; all but the first with NASHAMMER_FULL=1 only.</summary>
@@ -43,31 +37,16 @@ public sealed class UpdateContainerTests
 
     static void Run(params string[] boots)
     {
-        Assert.True(File.Exists(Native), $"{Native} is missing: scripts/build.sh makes it");
-        string folder = Directory.CreateTempSubdirectory("nashammer-update-").FullName;
-        var start = new ProcessStartInfo("/usr/bin/timeout",
-            ["-k", "10", "420", "/bin/bash", "-c", "exec 2>&1\n" + Outside]) { RedirectStandardOutput = true };
-        start.Environment["T"] = folder;
-        start.Environment["H"] = Native;
-        start.Environment["REPOSITORY"] = GoldenData.RepositoryRoot;
+        using var container = new TrialContainer("update");
+        container.Environment["H"] = TrialContainer.Native;
+        container.Environment["REPOSITORY"] = GoldenData.RepositoryRoot;
         for (int i = 0; i < boots.Length; i++)
-            File.WriteAllText(Path.Combine(folder, $"inside{i}.sh"), Inside + boots[i] + "\necho ALL OF IT HELD\n");
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, output);
+            container.Write($"inside{i}.sh", Inside + boots[i] + "\necho ALL OF IT HELD\n");
+        container.Run(Outside, 420);
     }
 
     const string Outside = """
-        set -eEuo pipefail
-        trap 'echo "failed at line $LINENO: $BASH_COMMAND"' ERR
-        trap 'cd /; umount "$T/root" 2>/dev/null; umount "$T/memory" 2>/dev/null; rm -rf --one-file-system "$T"' EXIT
-        cd "$T"
-        mkdir memory root packages
-        mount -t tmpfs -o size=900m,mode=755 container memory
-        mkdir memory/upper memory/work
-        mount -t overlay overlay -o lowerdir=/,upperdir=memory/upper,workdir=memory/work root
-
+        mkdir packages
         # pack VERSION PROGRAM: a package with the real maintainer scripts, units and guard.
         pack() {
             local tree=$T/packages/$1 script
@@ -103,13 +82,8 @@ public sealed class UpdateContainerTests
         [ "$1" = daemon ] && exec nashammer-real daemon --config /tmp/no.toml; exec nashammer-real "$@"'
         pack 3.0-mounts-nothing bad
 
-        systemd-id128 new >root/etc/machine-id
-        rm -rf root/etc/nashammer root/var/lib/nashammer root/usr/sbin/policy-rc.d root/var/log/journal
-        mkdir -p root/etc/nashammer root/srv root/var/lib/disks
-        for disk in photos other; do
-            truncate -s 512M root/var/lib/disks/$disk.img
-            "$H" newfs -f -u 32m -L $disk root/var/lib/disks/$disk.img >/dev/null
-        done
+        mkdir -p root/srv
+        for label in photos other; do disk_image "$H" root/var/lib/disks/$label.img 512M $label; done
         cat >root/etc/nashammer/config.toml <<'C'
         [box]
         name = "trial"
@@ -124,44 +98,22 @@ public sealed class UpdateContainerTests
         steady = "5s"
         C
         sed -i 's/^        //' root/etc/nashammer/config.toml
-        cat >root/etc/systemd/system/trial.service <<'C'
-        [Service]
-        Type=oneshot
-        ExecStart=/bin/bash /inside.sh
-        ExecStopPost=/bin/sh -c 'journalctl --no-pager -u nashammer.service -u nashammer-trial.service | tail -n 80'
-        ExecStopPost=/bin/sh -c 'cat /run/nashammer-update.log; ls -lR /var/lib/nashammer /usr/lib/nashammer | head -50'
-        ExecStopPost=systemctl --no-block poweroff
-        StandardOutput=append:/trial.out
-        StandardError=append:/trial.out
-        C
-        printf '[Unit]\nRequires=basic.target\nWants=trial.service nashammer.service nashammer-trial.service\n' \
-            >root/etc/systemd/system/trial.target
-        printf 'After=basic.target\nAllowIsolate=yes\n' >>root/etc/systemd/system/trial.target
+        trial_unit 'nashammer.service nashammer-trial.service' \
+            'cat /run/nashammer-update.log; ls -lR /var/lib/nashammer /usr/lib/nashammer | head -50' \
+            'nashammer.service nashammer-trial.service'
         for inside in inside?.sh; do
-            cp $inside root/inside.sh
-            : >root/trial.out
-            timeout 300 systemd-nspawn --quiet --register=no --keep-unit -D root -b --private-network --bind=/dev/fuse \
-                --console=pipe systemd.unit=trial.target systemd.mask=systemd-udevd.service </dev/null >console 2>&1 &
+            boot 300 $inside &
             container=$!
             while kill -0 $container 2>/dev/null; do
                 # The power goes: nothing in the container gets another moment.
                 if [ -e root/power-off ]; then rm root/power-off; kill -KILL -- $(pgrep -P $container) || true; fi
                 sleep 0.2
             done
-            cat root/trial.out
-            grep -q '^ALL OF IT HELD$' root/trial.out || { tail -n 30 console; exit 1; }
+            held
         done
         """;
 
     const string Inside = """
-        set -eEuo pipefail
-        trap 'echo "inside: failed at line $LINENO: $BASH_COMMAND"' ERR
-        until_true() {
-            local n=0
-            until eval "$1"; do
-                n=$((n + 1)); [ $n -lt 600 ] || { echo "never true: $1"; exit 1; }; sleep 0.1
-            done
-        }
         version() { dpkg-query -W -f '${db:Status-Status} ${Version}' nashammer; }
         good() { until_true 'nashammer status >/dev/null 2>&1 && mountpoint -q /srv/photos'; }
         # Nothing of a trial is left.
