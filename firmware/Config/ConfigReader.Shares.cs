@@ -18,24 +18,37 @@ sealed partial class ConfigReader
             Users = section.Texts("users", CheckUser),
             ReadOnly = section.Truth("read-only", false),
         };
-        if (!broken && !share.Guest && share.Users.Count == 0 && !section.Has("guest") && !section.Has("users"))
-        {
-            _reading.Report(section.Place,
-                $"[{section.Path}] needs guest = true or users: otherwise nobody could use it");
-        }
+        if (!broken) CheckWho(share, section);
         if (name is "global" or "homes" or "printers")
             _reading.Report(section.Place, $"[{section.Path}]: Samba has another use for the name {name}");
         section.End();
         return share;
     }
 
-    // What stands in a line of smb.conf, where % and quotes have a meaning of their own.
+    // To Samba an empty list of users means everybody who has a password, and a list at a share for guests would shut
+    // the guests out: neither is what its writer meant.
+    void CheckWho(ShareSettings share, ConfigSection section)
+    {
+        bool isUnread = (section.Has("guest") && !section.IsTruth("guest"))
+            || (section.Has("users") && !section.IsEmptyList("users"));
+        if (share.Guest && share.Users.Count > 0)
+        {
+            section.Report("users", "with guest = true everybody may use the share, without a password; "
+                + "take out the one or the other");
+        }
+        // A value that could not be read was told already.
+        if (share.Guest || share.Users.Count > 0 || isUnread) return;
+        _reading.Report(section.Place, $"[{section.Path}] needs guest = true or users: otherwise nobody could use it; "
+            + "to take a share away remove its section");
+    }
+
+    // What stands in a line of smb.conf, where % and quotes have a meaning of their own, and goes through a shell.
     static string? CheckSharePath(string text)
     {
         if (CheckPfsPath(text) is { } wrong) return wrong;
         foreach (char c in text)
         {
-            if (char.IsControl(c) || c is '%' or '"' or ';' or '\\')
+            if (char.IsControl(c) || c is '%' or '"' or ';' or '\\' or '$' or '`')
                 return $"\"{text}\" has a character that Samba cannot take in a path";
         }
         return null;

@@ -114,6 +114,10 @@ sealed class ConfigSection(ConfigReading reading, string path, string kind, Toml
 
     internal bool Has(string key) => tree?.Find(key) is not null;
 
+    internal bool IsTruth(string key) => tree?.Find(key)?.Value.Content is bool;
+
+    internal bool IsEmptyList(string key) => tree?.Find(key)?.Value.Content is List<TomlValue> { Count: 0 };
+
     internal void Report(string key, string message) => reading.Report(PlaceOf(key), $"{key}: {message}");
 
     // ------------------------------------------------------------------ values

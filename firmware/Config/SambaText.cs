@@ -18,8 +18,9 @@ static class SambaText
             text.Append('[').Append(share.Name).Append("]\n    path = ").Append(path).Append('\n');
             text.Append("    read only = ").Append(share.ReadOnly || volume.ReadOnly ? "yes" : "no").Append('\n');
             text.Append("    guest ok = ").Append(share.Guest ? "yes" : "no").Append('\n');
-            // A guest share with users is for everybody: a list would shut the guests out.
-            if (!share.Guest) text.Append("    valid users = ").AppendJoin(' ', share.Users).Append('\n');
+            // An empty list would mean everybody who has a password. The reader lets none through; nor does this.
+            if (!share.Guest && share.Users.Count == 0) text.Append("    available = no\n");
+            else if (!share.Guest) text.Append("    valid users = ").AppendJoin(' ', share.Users).Append('\n');
         }
         return text.ToString();
     }

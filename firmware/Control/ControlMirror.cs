@@ -26,8 +26,6 @@ static class ControlMirror
         Upgrade(context, sessions, (channel, watcher, stop) =>
         {
             IQueryCollection query = context.Request.Query;
-            if (Pfs(query) == 0 && VolumeCopy.IsThere(fs))
-                throw new MirrorRefusedException(null, VolumeCopy.WhyNotSent(fs.Volumes.Label));
             var options = new MirrorSourceOptions
             {
                 TwoWay = Flag(query, "twoWay"), Stream = Flag(query, "stream"),
@@ -42,7 +40,8 @@ static class ControlMirror
                 ? new PacedChannel(channel, new BandwidthLimiter(rate, time), time, stop) : channel;
             // A stream has somebody at its other end who wants to be close behind.
             using IDisposable? listens = options.Stream && !fs.IsReadOnly ? fs.Listen() : null;
-            new MirrorSourceSession(output, fs.MirrorSource(Pfs(query)), options, time, watcher).Run(stop);
+            IMirrorSource source = KeyGuard.Of(fs, Pfs(query), fs.Volumes.Label);
+            new MirrorSourceSession(output, source, options, time, watcher).Run(stop);
             return true;
         });
 

@@ -22,6 +22,7 @@ static class DaemonParts
         var verify = new VerifyPart(context, peers.Dialer, volumes, new MirrorPfs());
         var mirrors = new MirrorPart(context, peers, volumes, verify);
         var cleanup = new CleanupPart(context, volumes);
-        return [panel, server, volumes, identity, cleanup, verify, mirrors, peers];
+        // Mirrors before identity: at a reload the streams of a root end before it may get a copy of the key.
+        return [panel, server, volumes, cleanup, verify, mirrors, identity, peers];
     }
 }

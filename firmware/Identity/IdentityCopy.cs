@@ -82,5 +82,9 @@ static class IdentityFile
         return key is null || !key.Certificate.HasPrivateKey || key.Hash != copy.Key ? "its key" : null;
     }
 
+    /// <summary>These data begin like a copy and have a private key in them, damaged or not.</summary>
+    internal static bool HoldsKey(ReadOnlySpan<byte> data) =>
+        data.StartsWith("nashammer identity "u8) && data.IndexOf("PRIVATE KEY-----"u8) >= 0;
+
     static string Sum(ReadOnlySpan<byte> json) => Convert.ToHexStringLower(SHA256.HashData(json));
 }

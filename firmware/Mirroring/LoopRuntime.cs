@@ -2,6 +2,7 @@ using System;
 using System.Threading;
 using NasCore.Mirror;
 using NasFirmware.Daemon;
+using NasFirmware.Identity;
 
 namespace NasFirmware.Mirroring;
 
@@ -20,7 +21,8 @@ abstract class LoopRuntime
     internal abstract LoopMonitor NewMonitor();
 
     /// <summary>What the streams of a PFS are read from.</summary>
-    internal virtual IMirrorSource Source(VolumeHandle volume, int pfsId) => volume.Fs.MirrorSource(pfsId);
+    internal virtual IMirrorSource Source(VolumeHandle volume, int pfsId) =>
+        KeyGuard.Of(volume.Fs, pfsId, volume.Name);
 }
 
 /// <summary>A thread of a loop.</summary>

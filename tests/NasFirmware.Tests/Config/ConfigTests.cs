@@ -63,6 +63,19 @@ public sealed partial class ConfigTests
             """.ReplaceLineEndings("\n"), SambaText.Of(settings));
     }
 
+    // To Samba "valid users =" with nothing behind it is everybody.
+    [Fact]
+    public void Share_without_users_is_never_printed_as_one_for_everybody()
+    {
+        Settings settings = Read(Path.Combine(s_samples, "good", "shares.toml")).Settings!;
+        string text = SambaText.Of(settings with
+        {
+            Shares = [.. settings.Shares.Select(s => s with { Guest = false, Users = [] })],
+        });
+        Assert.DoesNotContain("valid users", text, StringComparison.Ordinal);
+        Assert.Equal(settings.Shares.Count, text.Split("available = no").Length - 1);
+    }
+
     [Theory, MemberData(nameof(Bad))]
     public void Bad_sample_gives_its_recorded_messages(string name)
     {

@@ -309,6 +309,26 @@ public sealed class IdentityPartTests : IDisposable
         Assert.False(VolumeCopy.IsThere(_box!.Find("a")!.Fs));
     }
 
+    // What was a source no longer is one: the copy comes while the stream is still open.
+    [Fact]
+    public void Stream_that_is_open_when_the_root_gets_its_copy_ends_without_the_key()
+    {
+        Paired();
+        const string mirror = "[mirrors.m]\nfrom = \"nas1:a\"\nto = \"nas2:b/x\"\n[peers.nas2]\naddress = \"h:1\"\n";
+        Box box = Start("card1", "ab", Two + mirror);
+        HammerFs fs = box.Find("a")!.Fs;
+        using var stream = new OpenStream(fs);
+        fs.Create(fs.Root, "before"u8, ObjType.RegFile, 0x1A4, 0, 0, default, out _, out _);
+        Assert.Equal(Errno.None, fs.SyncAndWait());
+        stream.WaitFor("before");
+        box.Context.Settings = box.Context.Settings with { Mirrors = [] };
+        box.Part.Reload(box.Context.Settings, box.Context.Settings);
+        box.Part.Turn();
+        Assert.Equal(IdentityCopyState.Kept, box.State("a"));
+        Assert.Contains("must not leave it", stream.Ended().Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("PRIVATE KEY", stream.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Read_only_volume_gives_the_key_and_gets_none()
     {

@@ -1,5 +1,7 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
 using System.Text;
 using NasCore;
 using NasCore.Io;
@@ -7,6 +9,7 @@ using NasCore.Mirror;
 using NasCore.Primitives;
 using NasCore.Volumes;
 using NasFirmware.Identity;
+using NasFirmware.Mirroring;
 using Xunit;
 
 namespace NasFirmware.Tests.Identity;
@@ -73,7 +76,7 @@ public sealed class VolumeCopyTests
     {
         using HammerFs fs = Open(Formatted());
         const string secret = "SECRETSECRETSECRET";
-        byte[] content = Encoding.ASCII.GetBytes(string.Concat(System.Linq.Enumerable.Repeat(secret, 200)));
+        byte[] content = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(secret, 200)));
         Assert.Equal(Errno.None, VolumeCopy.Write(fs, null, content));
         Assert.Contains(secret, Stream(fs), StringComparison.Ordinal);
         ulong then = fs.DurableTid;
@@ -84,6 +87,27 @@ public sealed class VolumeCopyTests
         Vnode past = fs.Root with { AsOf = then };
         if (!fs.Lookup(past, ".nashammer"u8, out Vnode folder, out _).IsError)
             Assert.True(fs.Lookup(folder, "identity"u8, out _, out _).IsError);
+    }
+
+    // Whoever owns the root may call the folder something else.
+    [Theory, InlineData(false), InlineData(true)]
+    public void Copy_under_another_name_does_not_leave_the_box(bool isLarge)
+    {
+        using HammerFs fs = Open(Formatted());
+        using var key = PeerKey.Make();
+        PeerEntry[] peers = [.. Enumerable.Range(0, isLarge ? 250 : 1).Select(i =>
+            new PeerEntry { Name = "nas" + i, Key = i.ToString("x64", CultureInfo.InvariantCulture) })];
+        Assert.Equal(Errno.None, VolumeCopy.Write(fs, null, IdentityFile.Write(new IdentityCopy
+        {
+            Box = "nas1", Key = key.Hash, Pem = key.Pem(), Peers = new PeerFile { Generation = 1, Peers = peers },
+        })));
+        using (var there = new OpenStream(fs))
+            Assert.Contains("must not leave", there.Ended().Message, StringComparison.Ordinal);
+        Assert.Equal(Errno.None, fs.Rename(fs.Root, ".nashammer"u8, fs.Root, "x"u8, RenameKind.Replace));
+        Assert.False(VolumeCopy.IsThere(fs));
+        using var stream = new OpenStream(fs);
+        Assert.Contains("inode number", stream.Ended().Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("PRIVATE KEY", stream.Text, StringComparison.Ordinal);
     }
 
     /// <summary>Everything that a mirror of the root PFS sends.</summary>
