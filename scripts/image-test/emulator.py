@@ -4,10 +4,12 @@ The emulator has no boot loader of the board: kernel, initial RAM disk and devic
 partition and given to it.
 """
 
+import ctypes
 import glob
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -24,8 +26,13 @@ class Failure(Exception):
     """What was to be shown is not so."""
 
 
-def run(*command, **options):
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
+def end_with_parent(how):
+    """For Popen's preexec_fn: the program gets this signal when the one that started it has gone, however it went."""
+    return lambda: ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
+
+
+def run(*command, timeout=900, **options):
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, **options)
     if result.returncode != 0:
         words = " ".join(command)
         raise Failure(f"{words}: exit code {result.returncode}: {(result.stdout + result.stderr).strip()[-2000:]}")
@@ -115,8 +122,9 @@ class Board:
                         "-device", f"usb-storage,id=usb-{name},drive={name},serial={name}"]
         self._log = open(os.path.join(self.folder, "qemu.log"), "ab")
         self.began = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        wait(20, "the emulator answers", self._connect, 0.2)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                                        preexec_fn=end_with_parent(signal.SIGKILL))
+        wait(60, "the emulator answers", self._connect, 0.2)
 
     def _connect(self):
         if self.process.poll() is not None:
@@ -126,7 +134,7 @@ class Board:
             link.connect(self._qmp_path)
         except OSError:
             return False
-        link.settimeout(30)
+        link.settimeout(120)
         self._qmp = link.makefile("rw")
         self._qmp.readline()
         self.ask("qmp_capabilities")
@@ -141,6 +149,14 @@ class Board:
                 return answer["return"]
             if "error" in answer:
                 raise Failure(f"{command}: {answer['error']['desc']}")
+
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
+
+    def last_words(self):
+        if not self.runs():
+            return "it is off"
+        return self.try_shell("nashammer status; journalctl -b -q --no-pager -n 30", seconds=90)[1]
 
     def seconds(self):
         return time.monotonic() - self.began
@@ -207,7 +223,7 @@ class Board:
         """No word to anybody: the plug."""
         subprocess.run(["ssh", "-F", "/dev/null", "-O", "exit", "-o", f"ControlPath={self._control}", "x"],
                        capture_output=True)
-        if self.process is not None and self.process.poll() is None:
+        if self.runs():
             self.process.kill()
             self.process.wait()
         if self._qmp is not None:

@@ -38,7 +38,8 @@ silence = "10s"
 chip = "/dev/gpiochip0"
 line = {LINE}
 """
-START_LIMIT = 1200  # seconds; a quiet machine takes one or two minutes
+START_LIMIT = 1800  # seconds; a quiet machine takes one or two minutes
+WAIT = 900          # for what takes seconds on a board, and minutes in an emulator on a busy machine
 MEMORY_LIMIT = 80   # MB
 IDLE_SECONDS = 120
 
@@ -49,14 +50,15 @@ GOOD = ("InStepProven", "InStepUnproven")
 def see_light(r, states, what, since=None):
     """The status comes to one of these lights, and the line, seen from outside, plays its rhythm."""
     since = since or time.monotonic()
+    samples = []
 
     def said():
         light_of = (r.board.status() or {}).get("light")
         return light_of if light_of in states else None
-    wait(180, f"the status says {' or '.join(states)}", said, 1)
+    wait(WAIT, f"the status says {' or '.join(states)}", said, 1)
     after = time.monotonic() - since
     seen = state = None
-    for _ in range(8):
+    for _ in range(20):
         state = said()
         samples = light.sample(lambda: r.board.line(LINE), 10)
         seen = light.judge(samples)
@@ -66,6 +68,10 @@ def see_light(r, states, what, since=None):
             return
     raise Failure(f"the light should play {state} ({what}); it looks like {seen[0]} ({seen[1]:.2f}): "
                   + " ".join(f"{'+' if level else '-'}{ms:.0f}" for level, ms in seen[2][:30]))
+
+
+def new_name(what):
+    return f"{what}-{time.time_ns():x}"
 
 
 def mounted(board, *places):
@@ -86,17 +92,17 @@ def digest_there(board, folder):
 
 
 def mirror_is_equal(r, what, since):
-    wait(900, f"the mirror is in step ({what})", r.peer.in_step, 1)
+    wait(1800, f"the mirror is in step ({what})", r.peer.in_step, 1)
     there = digest_there(r.board, FAMILY)
-    wait(300, f"the files are the same on both sides ({what})", lambda: digest_here(r.peer.path()) == there, 2)
+    wait(WAIT, f"the files are the same on both sides ({what})", lambda: digest_here(r.peer.path()) == there, 2)
     count = sum(len(f) for _, _, f in os.walk(r.peer.path()))
     r.row(f"files equal on both boxes, {what}", since, f"{count} files, sha256 {there[:16]}")
 
 
 def first_start(r):
     since = time.monotonic()
-    r.card = r.fresh_card("card")
-    board = r.boot(r.card)
+    r.fresh_card("card")
+    board = r.boot()
     board.wait_for_login(START_LIMIT)
     r.facts["first start, ssh answers"] = f"{board.seconds():.0f} s"
     r.row("first start: ssh with the owner's key", since)
@@ -107,19 +113,29 @@ def first_start(r):
     name = board.shell("hostname")
     if name != "nas1":
         raise Failure(f"the host's name is {name}")
-    wait(300, "both volumes are mounted", lambda: mounted(board, PHOTOS, "/srv/films"), 2)
+    wait(WAIT, "both volumes are mounted", lambda: mounted(board, PHOTOS, "/srv/films"), 2)
     r.row("first start: name nas1, both volumes mounted", since)
-    r.key_id = board.shell("nashammer peer id").splitlines()[0].strip()
-    r.facts["card"] = board.shell("nashammer version").splitlines()[0]
+    r.note(key=board.shell("nashammer peer id").splitlines()[0].strip())
+    r.facts["program on the card"] = board.shell("nashammer version").splitlines()[0]
+
+
+def start_again(r):
+    """For a part by itself: as the parts before it left things."""
+    since = time.monotonic()
+    r.peer.start()
+    board = r.boot()
+    board.wait_for_login(START_LIMIT)
+    wait(WAIT, "both volumes are mounted", lambda: mounted(board, PHOTOS, "/srv/films"), 2)
+    r.row("(started again)", since)
 
 
 def mirror_to_a_box_outside(r):
     board = r.board
     since = time.monotonic()
-    board.shell(f"test -d {FAMILY}/. && mkdir {FAMILY}/tree && cd {FAMILY}/tree && for i in $(seq 60); do "
+    board.shell(f"test -d {FAMILY}/. && mkdir -p {FAMILY}/tree && cd {FAMILY}/tree && for i in $(seq 60); do "
                 f"head -c $((i * 1000)) /dev/urandom >f$i; done; head -c 3000000 /dev/urandom >big; sync {FAMILY}", 600)
     r.row("files written on the box", since)
-    see_light(r, ("Attention", "PeerUnreachable"), "no other box yet")
+    see_light(r, ("Attention",), "a new box that no other one knows")
     since = time.monotonic()
     r.peer.start()
     r.peer.knows("nas1", r.key_id, r.ports[1])
@@ -129,15 +145,16 @@ def mirror_to_a_box_outside(r):
     said = r.peer.verb("verify", "family", "--full", seconds=900)
     r.row("nashammer verify --full", since, said.splitlines()[-1][:80])
     since = time.monotonic()
-    wait(300, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
+    wait(WAIT, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
     r.row("status good (exit code 0)", since)
+    r.facts["first start to good, pairing and first load included"] = f"{board.seconds():.0f} s"
     lag(r)
 
 
 def status_on_the_first_partition(r):
     """Written when the box is good, or has not become so for two minutes of its own."""
     since = time.monotonic()
-    text = wait(600, "status.txt is written", lambda: r.card.get("status.txt"), 3)
+    text = wait(WAIT, "status.txt is written", lambda: r.card.get("status.txt"), 3)
     if "Box:      nas1" not in text or r.key_id not in text:
         raise Failure("status.txt does not name box and key: " + text)
     state = re.search(r"State: +(.*)", text)
@@ -146,10 +163,11 @@ def status_on_the_first_partition(r):
 
 def lag(r):
     lags = []
-    for i in range(5):
-        r.board.shell(f"date >{FAMILY}/lag{i}; sync {FAMILY}/lag{i} {FAMILY}")
+    for _ in range(5):
+        name = new_name("lag")
+        r.board.shell(f"date >{FAMILY}/{name}; sync {FAMILY}/{name} {FAMILY}")
         synced = time.monotonic()
-        wait(120, "a new file is on the other box", lambda: os.path.exists(r.peer.path(f"lag{i}")), 0.02)
+        wait(300, "a new file is on the other box", lambda: os.path.exists(r.peer.path(name)), 0.02)
         lags.append(time.monotonic() - synced)
     r.row("lag: from fsync to the other box's folder", None,
           "median %.1f s, most %.1f s" % (sorted(lags)[2], max(lags)))
@@ -180,7 +198,7 @@ def nothing_writes_to_the_card(r):
         if now != last:
             last, quiet_since = now, time.monotonic()
         return time.monotonic() - quiet_since >= 15
-    wait(240, "nothing is written to the card for 15 s", quiet, 1)
+    wait(WAIT, "nothing is written to the card for 15 s", quiet, 1)
     if last[1] == 0:
         raise Failure("the board counts no write to the card, although the start wrote: the count is no good")
     r.row("card: what start and first mirror wrote", began, f"{last[1]} writes, {last[2] // 2} KiB since power on")
@@ -188,7 +206,8 @@ def nothing_writes_to_the_card(r):
     before = board.card_writes()
     while time.monotonic() - since < IDLE_SECONDS:
         files += 1
-        board.shell(f"head -c 300000 /dev/urandom >{FAMILY}/tree/g{files}; sync {FAMILY}/tree/g{files} {FAMILY}/tree")
+        name, bytes_ = f"{FAMILY}/tree/{new_name('g')}", 5_000_000 if files % 4 == 0 else 300_000
+        board.shell(f"head -c {bytes_} /dev/urandom >{name}; sync {name} {FAMILY}/tree")
         memory.append(resident(board))
         time.sleep(3)
     after = board.card_writes()
@@ -207,30 +226,32 @@ def nothing_writes_to_the_card(r):
 def disk_pulled_and_returned(r):
     board, since = r.board, time.monotonic()
     board.pull("photos")
-    wait(180, "the mount has gone", lambda: not mounted(board, PHOTOS) and mounted(board, "/srv/films"), 1)
+    wait(WAIT, "the mount has gone", lambda: not mounted(board, PHOTOS) and mounted(board, "/srv/films"), 1)
     r.row("disk pulled: its mount goes, the other one stays", since)
     see_light(r, ("Failed",), "a disk is missing", since)
     since = time.monotonic()
     board.put_back("photos")
-    wait(300, "the mount is back", lambda: mounted(board, PHOTOS), 1)
+    wait(WAIT, "the mount is back", lambda: mounted(board, PHOTOS), 1)
     r.row("disk returned: mounted", since)
-    board.shell(f"date >{FAMILY}/returned; sync {FAMILY}/returned {FAMILY}")
-    wait(300, "the mirror goes on", lambda: os.path.exists(r.peer.path("returned")), 0.5)
+    name = new_name("returned")
+    board.shell(f"date >{FAMILY}/{name}; sync {FAMILY}/{name} {FAMILY}")
+    wait(WAIT, "the mirror goes on", lambda: os.path.exists(r.peer.path(name)), 0.5)
     r.row("disk returned: the mirror goes on", since)
     mirror_is_equal(r, "after the disk's return", since)
 
 
 def check_disks(r, when):
     since = time.monotonic()
-    for name, path in r.disks.items():
+    for path in r.disks.values():
         run(r.program, "check", "--data", path)
     r.row(f"nashammer check --data of both disks, {when}", since, "clean")
 
 
 def power_cut_in_mid_write(r):
     board = r.board
-    script = (f"mkdir -p {FAMILY}/cut; i=0; while :; do i=$((i+1)); f={FAMILY}/cut/$i; head -c 50000 /dev/urandom >$f;"
-              f" sync $f {FAMILY}/cut; sha256sum $f; done")
+    cut = f"{FAMILY}/{new_name('cut')}"
+    script = (f"mkdir -p {cut}; i=0; while :; do i=$((i+1)); f={cut}/$i; head -c 50000 /dev/urandom >$f;"
+              f" sync $f {cut}; sha256sum $f; done")
     writer = subprocess.Popen(board.ssh_words(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True)
     acknowledged = []
@@ -248,14 +269,14 @@ def power_cut_in_mid_write(r):
     r.row("power cut in mid-write", None, f"{len(acknowledged)} files acknowledged")
     check_disks(r, "as the cut left them")
     since = time.monotonic()
-    board = r.boot(r.card)
+    board = r.boot()
     board.wait_for_login(START_LIMIT)
-    wait(600, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
+    wait(WAIT, "the status is good", lambda: board.try_shell("nashammer status")[0] == 0, 1)
     r.facts["start to good"] = f"{board.seconds():.0f} s"
     own = board.shell("cat /proc/uptime").split()[0]
     r.row("power again: from power on to status good", since, f"{own} s of its own")
     there = dict(reversed(line.split(None, 1)) for line in
-                 board.shell(f"sha256sum {FAMILY}/cut/*", 600).splitlines())
+                 board.shell(f"sha256sum {cut}/*", 600).splitlines())
     lost = [a for a in acknowledged if there.get(a.split(None, 1)[1]) != a.split()[0]]
     if lost:
         raise Failure(f"{len(lost)} of {len(acknowledged)} acknowledged files are not as they were: {lost[:3]}")
@@ -266,21 +287,29 @@ def power_cut_in_mid_write(r):
 def stopped_in_order(r):
     since = time.monotonic()
     r.peer.stop()
-    r.board.shell(f"date >{FAMILY}/unsent; sync {FAMILY}/unsent {FAMILY}")
-    r.board.stop_in_order(300)
+    name = new_name("unsent")
+    r.board.shell(f"date >{FAMILY}/{name}; sync {FAMILY}/{name} {FAMILY}")
+    r.note(unsent=name)
+    r.board.stop_in_order(WAIT)
     r.row("stopped in order, with a change that is not mirrored", since)
     check_disks(r, "after the stop")
 
 
 def fresh_card_is_the_same_box(r):
+    if r.board is not None:
+        r.board.power_off()
     since = time.monotonic()
-    os.unlink(r.card.path)
-    r.card = r.fresh_card("fresh", with_key=False)
+    former = r.notes["card"]
+    r.fresh_card("fresh", with_key=False)
     r.peer.start()
-    board = r.boot(r.card)
-    wait(START_LIMIT, "the mirror goes on, without pairing", lambda: os.path.exists(r.peer.path("unsent")), 1)
+    name = r.peer.path(r.notes["unsent"])
+    if os.path.exists(name):
+        raise Failure("the other box has everything already: stopped_in_order comes first")
+    board = r.boot()
+    wait(START_LIMIT, "the mirror goes on, without pairing", lambda: os.path.exists(name), 1)
     r.row("a fresh card: the mirror goes on by itself", since, "no pairing, from power on")
-    text = wait(400, "status.txt is written", lambda: r.card.get("status.txt"), 3)
+    r.facts["fresh card, power on to mirroring"] = f"{board.seconds():.0f} s"
+    text = wait(WAIT, "status.txt is written", lambda: r.card.get("status.txt"), 3)
     if r.key_id not in text:
         raise Failure("the fresh card is another box: " + text)
     r.row("a fresh card: the same box", since, f"key {r.key_id[:16]}")
@@ -293,10 +322,19 @@ def fresh_card_is_the_same_box(r):
     if banner:
         raise Failure(f"ssh answers although there is no authorized_keys: {banner}")
     r.row("a card without authorized_keys: no ssh", None)
-    wait(900, "the mirror is in step", r.peer.in_step, 1)
+    wait(WAIT, "the mirror is in step", r.peer.in_step, 1)
     board.power_off()
+    r.note(card=former)
     check_disks(r, "after the last power cut")
+    since = time.monotonic()
+    r.peer.stop()
+    run(r.program, "check", "--data", r.peer.disk)
+    r.row("nashammer check --data of the other box's disk", since, "clean")
 
+
+# These start the board themselves, from a card that is new. The basis is what all others stand on.
+STARTS = [first_start, fresh_card_is_the_same_box]
+BASIS = [first_start, mirror_to_a_box_outside]
 
 # Groups; one that the others need ends the run if it fails.
 ALL = [

@@ -2,9 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 
-from emulator import Failure, run, tail, wait
+from emulator import Failure, end_with_parent, run, tail, wait
 
 CONFIG = """[box]
 name = "vault"
@@ -31,24 +32,31 @@ silence = "10s"
 class Peer:
     def __init__(self, program, folder, port):
         self.program, self.folder, self.port = program, folder, port
-        for name in ("state", "run", "mnt"):
-            os.makedirs(os.path.join(folder, name))
         self.disk = os.path.join(folder, "backup.disk")
-        with open(self.disk, "wb") as f:
-            f.truncate(4 << 30)
-        run(program, "newfs", "-f", "-L", "backup", self.disk)
         self.config = os.path.join(folder, "config.toml")
-        with open(self.config, "w") as f:
-            f.write(CONFIG.format(folder=folder, port=port))
+        if not os.path.exists(self.config):
+            self._make()
         self.key = run(program, "peer", "id", "--config", self.config).strip().splitlines()[-1]
         self.log = os.path.join(folder, "log")
         self.process = None
 
+    def _make(self):
+        for name in ("state", "run", "mnt"):
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        with open(self.disk, "wb") as f:
+            f.truncate(4 << 30)
+        run(self.program, "newfs", "-f", "-L", "backup", self.disk)
+        with open(self.config, "w") as f:
+            f.write(CONFIG.format(folder=self.folder, port=self.port))
+
     def start(self):
+        if self.process is not None and self.process.poll() is None:
+            return
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "daemon", "--config", self.config],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait(30, "the other box's daemon has mounted its volume", lambda: os.path.ismount(f"{self.folder}/mnt"))
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=end_with_parent(signal.SIGTERM))
+        wait(120, "the other box's daemon has mounted its volume", lambda: os.path.ismount(f"{self.folder}/mnt"))
 
     def stop(self):
         if self.process is not None:
@@ -96,4 +104,4 @@ class Peer:
                 subprocess.run(["umount", "-l", place])
 
     def last_words(self):
-        return tail(self.log, 10)
+        return tail(self.log, 20)
