@@ -116,7 +116,7 @@ def first_start(r):
     wait(WAIT, "both volumes are mounted", lambda: mounted(board, PHOTOS, "/srv/films"), 2)
     r.row("first start: name nas1, both volumes mounted", since)
     r.note(key=board.shell("nashammer peer id").splitlines()[0].strip())
-    r.facts["program on the card"] = board.shell("nashammer version").splitlines()[0]
+    r.facts["program on the card"] = board.shell("nashammer --version").splitlines()[0]
 
 
 def start_again(r):
@@ -233,10 +233,11 @@ def disk_pulled_and_returned(r):
     board.put_back("photos")
     wait(WAIT, "the mount is back", lambda: mounted(board, PHOTOS), 1)
     r.row("disk returned: mounted", since)
-    name = new_name("returned")
+    name, began = new_name("returned"), time.monotonic()
     board.shell(f"date >{FAMILY}/{name}; sync {FAMILY}/{name} {FAMILY}")
+    synced = time.monotonic() - began
     wait(WAIT, "the mirror goes on", lambda: os.path.exists(r.peer.path(name)), 0.5)
-    r.row("disk returned: the mirror goes on", since)
+    r.row("disk returned: the mirror goes on", since, f"fsync took {synced:.1f} s")
     mirror_is_equal(r, "after the disk's return", since)
 
 
