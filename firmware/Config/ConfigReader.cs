@@ -104,7 +104,7 @@ sealed partial class ConfigReader
             references.Add(ReadPfs(name, section, settings.History.Keep, broken), section);
         foreach (var (name, section) in root.Named("peers")) references.Add(ReadPeer(name, section), section);
         foreach (var (name, section) in root.Named("mirrors"))
-            references.Add(ReadMirror(name, section, settings.History.Keep, broken), section);
+            references.Add(ReadMirror(name, section, settings, broken), section);
         foreach (var (name, section) in root.Named("shares"))
             references.Add(ReadShare(name, section, broken), section);
         root.End();
@@ -220,20 +220,27 @@ sealed partial class ConfigReader
         return peer;
     }
 
-    MirrorStreamSettings ReadMirror(string name, ConfigSection section, KeepSettings standard, bool broken)
+    MirrorStreamSettings ReadMirror(string name, ConfigSection section, Settings settings, bool broken)
     {
-        MirrorEnd from = ReadEnd(section, "from", broken), to = ReadEnd(section, "to", broken);
+        MirrorEnd from = ReadEnd(section, "from", broken), to = ReadTo(section, settings, broken, out SshTarget? ssh);
+        // The other side of a mirror over ssh cannot compare, and keeps its history by its own rules.
+        bool comparable = ssh is null || section.Has("verify-full"), keeps = ssh is null || section.Has("keep");
+        if (ssh is not null && comparable) section.Report("verify-full", "a mirror over ssh cannot be compared");
+        if (ssh is not null && keeps)
+            section.Report("keep", "the other machine of a mirror over ssh keeps its history by its own rules");
         var mirror = new MirrorStreamSettings
         {
             Name = name,
             From = from,
             To = to,
+            Ssh = ssh,
             Bandwidth = section.Bytes("bandwidth", 0, 4 * Kibi, 64 * Gibi, zero: true),
             LagLimit = section.Time("lag-limit", s_minute, s_second, 30 * s_day),
             Stall = section.Time("stall", s_minute, s_second, s_day),
             Silence = section.Time("silence", 10 * s_second, s_second, 10 * s_minute),
-            VerifyFull = section.Time("verify-full", 30 * s_day, s_hour, 3650 * s_day, zero: true),
-            Keep = ReadKeepTable(section, standard),
+            VerifyFull = !comparable ? TimeSpan.Zero
+                : section.Time("verify-full", 30 * s_day, s_hour, 3650 * s_day, zero: true),
+            Keep = keeps ? ReadKeepTable(section, settings.History.Keep) : settings.History.Keep,
         };
         section.End();
         return mirror;
@@ -242,6 +249,7 @@ sealed partial class ConfigReader
     MirrorEnd ReadEnd(ConfigSection section, string key, bool broken)
     {
         string? text = section.OptionalText(key, t => TryEnd(t, out _) ? null
+            : SshTarget.IsMeant(t) ? "a mirror over ssh leads away from a box: only \"to\" can be such an address"
             : $"\"{t}\" is not BOX:VOLUME or BOX:VOLUME/PFS");
         if (text is null && !broken && !section.Has(key))
             _reading.Report(section.Place, $"[{section.Path}] needs {key}, as BOX:VOLUME or BOX:VOLUME/PFS");

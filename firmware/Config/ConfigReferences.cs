@@ -124,9 +124,17 @@ sealed class ConfigReferences(string self)
     void CheckMirrors()
     {
         var targets = new Dictionary<MirrorEnd, Owned<MirrorStreamSettings>>();
+        var away = new Dictionary<(string Host, int? Port, string Path), string>();
         foreach (Owned<MirrorStreamSettings> mirror in _mirrors)
         {
             MirrorStreamSettings m = mirror.Value;
+            if (m.From.Box.Length > 0 && m.Ssh is { } ssh)
+            {
+                CheckEnd(mirror, "from", m.From);
+                if (!away.TryAdd((ssh.Host, ssh.Port, ssh.Path.TrimEnd('/')), m.Name))
+                    mirror.Section.Report("to", $"[mirrors.{away[(ssh.Host, ssh.Port, ssh.Path.TrimEnd('/'))]}] leads "
+                        + "there already; a slave has one source");
+            }
             if (m.From.Box.Length == 0 || m.To.Box.Length == 0) continue;
             bool known = CheckEnd(mirror, "from", m.From) & CheckEnd(mirror, "to", m.To);
             if (m.To == m.From) mirror.Section.Report("to", "the mirror leads to itself");

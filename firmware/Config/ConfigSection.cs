@@ -118,6 +118,9 @@ sealed class ConfigSection(ConfigReading reading, string path, string kind, Toml
 
     internal bool IsEmptyList(string key) => tree?.Find(key)?.Value.Content is List<TomlValue> { Count: 0 };
 
+    /// <summary>A key has a text of this sort; it is not read by this.</summary>
+    internal bool IsText(string key, Func<string, bool> sort) => tree?.Find(key)?.Value.Content is string s && sort(s);
+
     internal void Report(string key, string message) => reading.Report(PlaceOf(key), $"{key}: {message}");
 
     // ------------------------------------------------------------------ values

@@ -143,7 +143,10 @@ sealed record MirrorStreamSettings
 {
     public required string Name { get; init; }
     public required MirrorEnd From { get; init; }
+    /// <summary>Empty if it leads over ssh.</summary>
     public required MirrorEnd To { get; init; }
+    /// <summary>It leads to a machine with the original's hammer, over ssh; null: to a box.</summary>
+    public SshTarget? Ssh { get; init; }
     /// <summary>Bytes a second on the wire; 0: no limit.</summary>
     public required long Bandwidth { get; init; }
     /// <summary>A lag above this is said to be bad.</summary>

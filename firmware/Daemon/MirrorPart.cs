@@ -47,7 +47,7 @@ sealed class MirrorPart : IDaemonPart, IDaemonApi, IDisposable
             Dialer = peers.Dialer, Pfs = new MirrorPfs(), Board = context.Board, Log = Say,
             LogMirror = line => MirrorLog.Of(log, line),
             State = () => context.Status?.Invoke() is { } box ? StateOf(box) : null,
-            NewSeed = () => Guid.NewGuid().GetHashCode(),
+            StateFolder = settings.Box.State, NewSeed = () => Guid.NewGuid().GetHashCode(),
         };
         _service = new MirrorService(host, [], []);
         _director = new MirrorDirector(host, _service, Ends(settings));
@@ -71,19 +71,22 @@ sealed class MirrorPart : IDaemonPart, IDaemonApi, IDisposable
     internal static IReadOnlyList<MirrorEndOptions> Ends(Settings settings) => [.. settings.Mirrors
         .Where(m => (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
         .Select(m => m.From.Box == settings.Box.Name
-            ? End(m, m.From, m.To.Box, true) : End(m, m.To, m.From.Box, false))];
+            ? End(m, m.From, m.Ssh?.Name ?? m.To.Box, true) : End(m, m.To, m.From.Box, false))];
 
     static MirrorEndOptions End(MirrorStreamSettings m, MirrorEnd here, string peer, bool isFrom) => new(
         new MirrorSendOptions
         {
-            Name = m.Name, Peer = peer, Volume = here.Volume, Pfs = here.Pfs, Bandwidth = m.Bandwidth,
-            LagLimit = m.LagLimit, Stall = m.Stall, Times = Times(m),
+            Name = m.Name, Peer = peer, Ssh = isFrom ? m.Ssh : null, Volume = here.Volume, Pfs = here.Pfs,
+            Bandwidth = m.Bandwidth, LagLimit = m.LagLimit, Stall = m.Stall, Times = Times(m),
         }, isFrom);
 
     void ShowRoles() => _verify.ShowRoles(name => _director.RoleOf(name) == MirrorRole.Sends);
 
-    static MirrorTimes Times(MirrorStreamSettings mirror) =>
-        new() { Silence = mirror.Silence, Beat = mirror.Silence / MirrorTimes.BeatsInSilence };
+    static MirrorTimes Times(MirrorStreamSettings mirror) => new()
+    {
+        Silence = mirror.Silence, Beat = mirror.Silence / MirrorTimes.BeatsInSilence,
+        BatchDelay = mirror.Ssh is null ? TimeSpan.Zero : MirrorTimes.OriginalDelay,
+    };
 
     public void Start()
     {
@@ -155,8 +158,8 @@ sealed class MirrorPfs : IMirrorPfs
         Errno result = PfsNames.Ensure(volume.Fs, path, slave: true, shared, out int id, volume.Notifier);
         if (!result.IsError) return id;
         string why = result == Errno.Exist ? "something else stands at this path"
-            : result == Errno.NoEnt ? "its folder is not there" : result.ToString();
-        throw new IOException($"the slave PFS '{volume.Name}/{path}' cannot be made: {why}");
+            : result == Errno.NoEnt ? "its folder is not there" : MirrorReceiver.Why(volume, result);
+        throw new MirrorPfsException($"the slave PFS '{volume.Name}/{path}' cannot be made: {why}", result);
     }
 }
 

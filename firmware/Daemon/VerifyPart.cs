@@ -38,7 +38,7 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
 
     /// <summary>The mirrors of the configuration that have an end on this box.</summary>
     internal static IReadOnlyList<VerifyMirror> Mirrors(Settings settings) => [.. settings.Mirrors
-        .Where(m => (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
+        .Where(m => m.Ssh is null && (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
         .Select(m => m.From.Box == settings.Box.Name
             ? new VerifyMirror(m.Name, m.To.Box, true, m.From.Volume, m.From.Pfs, m.VerifyFull)
             : new VerifyMirror(m.Name, m.From.Box, false, m.To.Volume, m.To.Pfs, m.VerifyFull))];
@@ -88,6 +88,12 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
         app.MapPost("/verify", ControlApi.Handle(async c =>
         {
             VerifyRequest request = await ControlApi.Body(c, VerifyJson.Default.VerifyRequest);
+            SshTarget? ssh = _context.Settings.Mirrors.FirstOrDefault(m => m.Name == request.Mirror)?.Ssh;
+            if (ssh is not null)
+            {
+                throw new IOException($"{ssh.Name} is reached over ssh and speaks the original's dialect, which cannot "
+                    + "compare: compare a tree by hand as of the slave's TID, with nashammer mtree");
+            }
             VerifyJob job = Service.Enqueue(request.Mirror, request.Full);
             return ControlApi.Reply(job.View, VerifyJson.Default.VerifyView);
         }));

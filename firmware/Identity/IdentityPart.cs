@@ -272,7 +272,9 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
     void NoteTold()
     {
         if (!_isNew) return;
-        bool isKnown = _context.Board.Snapshot("", "").Mirrors.Any(m => m.Phase >= MirrorPhase.FirstLoad);
+        // A machine behind ssh knows us by another key.
+        bool isKnown = _context.Board.Snapshot("", "").Mirrors.Any(m => m.Phase >= MirrorPhase.FirstLoad
+            && !_context.Settings.Mirrors.Any(s => s.Name == m.Name && s.Ssh is not null));
         if (!isKnown && !_acknowledged) return;
         PeerKey.Told(_state);
         _isNew = false;
@@ -358,7 +360,8 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
     {
         Settings settings = _context.Settings;
         bool concernsOthers = _peers.Peers.All().Count > 0
-            || settings.Mirrors.Any(m => m.From.Box == settings.Box.Name || m.To.Box == settings.Box.Name);
+            || settings.Mirrors.Any(m => m.Ssh is null
+                && (m.From.Box == settings.Box.Name || m.To.Box == settings.Box.Name));
         var now = new IdentityStatus
         {
             Key = _peers.Key.IsSettled ? _peers.Key.Hash : null, IsNew = _isNew, ConcernsOthers = concernsOthers,

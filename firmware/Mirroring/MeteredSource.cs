@@ -9,17 +9,41 @@ namespace NasFirmware.Mirroring;
 /// <summary>
 /// Counts what a mirror sends over all its sessions, and how much of it for the second time. A batch that broke leaves
 /// the highest key that was handed over; what the next batch from the same start sends up to there has been sent
-/// before, whether the target could use it or not. One field compared a record; nothing is allocated for one.
+/// before, whether the target could use it or not. One field compared a record; nothing is allocated for one. The key
+/// of a large batch is noted in a file as well, so that what a killed process had sent is counted in the next one.
 /// </summary>
-sealed class SentCounter
+sealed class SentCounter(SentMemory? memory = null)
 {
+    /// <summary>So much is handed over between two notes.</summary>
+    internal const int NoteBytes = 256 << 10;
+
+    Guid _source;
     ulong _begin;
     BaseElm _highest;
-    bool _open, _hasHighest;
+    bool _open, _hasHighest, _noted;
+    int _unnoted;
 
     /// <summary>Bytes of records sent, and those sent again.</summary>
     internal long Sent { get; private set; }
     internal long Resent { get; private set; }
+
+    /// <summary>The next batches are from this PFS; TIDs of another one mean nothing here.</summary>
+    internal void From(Guid source)
+    {
+        if (source == _source) return;
+        _source = source;
+        _open = false;
+        if (memory?.TryRead(source, out ulong begin, out BaseElm highest) != true) return;
+        _noted = true;
+        Open(begin, in highest);
+
+        void Open(ulong at, in BaseElm key)
+        {
+            _begin = at;
+            _highest = key;
+            _open = _hasHighest = true;
+        }
+    }
 
     internal void Begin(ulong begin)
     {
@@ -27,6 +51,18 @@ sealed class SentCounter
         _begin = begin;
         _open = true;
         _hasHighest = false;
+        _unnoted = 0;
+    }
+
+    /// <summary>The target has a batch up to this key: so much was sent, whoever remembers it.</summary>
+    internal void Hinted(ulong begin, in BaseElm key)
+    {
+        // Of another batch: what this one has sent is still true.
+        if (_open && begin != _begin) return;
+        Begin(begin);
+        if (_hasHighest && BaseElm.Compare(in key, in _highest) <= 0) return;
+        _highest = key;
+        _hasHighest = true;
     }
 
     internal void Count(in BaseElm key, int bytes)
@@ -39,10 +75,20 @@ sealed class SentCounter
         }
         _highest = key;
         _hasHighest = true;
+        if (memory is null || (_unnoted += bytes) < NoteBytes) return;
+        _unnoted = 0;
+        _noted = true;
+        memory.Write(_source, _begin, in key);
     }
 
     /// <summary>The batch is durable on the other side: nothing of it can come again.</summary>
-    internal void Acknowledged() => _open = false;
+    internal void Acknowledged()
+    {
+        _open = false;
+        if (!_noted) return;
+        _noted = false;
+        memory?.Clear();
+    }
 }
 
 /// <summary>A source that counts what is taken from it, and tells when there is news.</summary>
@@ -51,7 +97,13 @@ sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSo
     /// <summary>Called when a wait has ended because there is something that the target does not have.</summary>
     internal Action? News { get; set; }
 
-    public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
+    public Errno ReadPfs(out PseudofsData pfs)
+    {
+        Errno result = inner.ReadPfs(out pfs);
+        if (!result.IsError) counter.From(pfs.UniqueUuid);
+        return result;
+    }
+
     public long BytesMax => inner.BytesMax;
     public bool IsWhole(ulong tid) => inner.IsWhole(tid);
 

@@ -1,7 +1,6 @@
 using System;
 using System.IO;
 using System.Threading;
-using NasCore.Mirror;
 using NasFirmware.Control;
 
 namespace NasFirmware.Mirroring;
@@ -23,7 +22,7 @@ namespace NasFirmware.Mirroring;
 // that is slow.
 
 /// <summary>A byte channel for a mirror session on a connection between two boxes, with heartbeats.</summary>
-sealed class MirrorConduit : IByteChannel, IDisposable
+sealed class MirrorConduit : IMirrorCarrier
 {
     const int RingBytes = 1 << 18;
     /// <summary>How far the stream may be ahead, and how often is told what was taken.</summary>
@@ -79,27 +78,27 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     long Now => _runtime.Time.GetTimestamp();
 
     /// <summary>Cancelled when the connection is of no use any more.</summary>
-    internal CancellationToken Closed => _closed.Token;
+    public CancellationToken Closed => _closed.Token;
     /// <summary>What the connection died of.</summary>
-    internal string? Reason => _reason;
+    public string? Reason => _reason;
     /// <summary>The other side said that it will be the same again until somebody decides.</summary>
-    internal bool IsRefused { get; private set; }
+    public bool IsRefused { get; private set; }
     /// <summary>The other side has ended the stream with an error.</summary>
-    internal bool IsPeerEnd { get; private set; }
+    public bool IsPeerEnd { get; private set; }
     /// <summary>The link is good, and the other side cannot go on for now.</summary>
-    internal bool IsHindered { get; private set; }
-    internal bool IsStalled { get; private set; }
+    public bool IsHindered { get; private set; }
+    public bool IsStalled { get; private set; }
     /// <summary>Bytes of the stream so far.</summary>
     internal long BytesOut { get; private set; }
     internal long BytesIn { get; private set; }
     /// <summary>Both sides tell what they have taken.</summary>
     internal bool IsWindowed { get; init; }
     /// <summary>Bytes of the stream that the other side has taken; without a window what was written.</summary>
-    internal long BytesTaken { get; private set; }
+    public long BytesTaken { get; private set; }
     /// <summary>When it was told to end; 0: not yet.</summary>
-    internal long BrokenAt { get; private set; }
+    public long BrokenAt { get; private set; }
 
-    internal void Start(string name)
+    public void Start(string name)
     {
         _pump = _runtime.Start(name + "-pump", Pump);
         _beater = _runtime.Start(name + "-beat", Beat);
@@ -182,7 +181,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     }
 
     /// <summary>There is something to move: from now on the stream must not stand still.</summary>
-    internal void SetBehind(bool behind)
+    public void SetBehind(bool behind)
     {
         using (_monitor.Hold())
         {
@@ -196,7 +195,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     /// it and hangs up, or after a moment; what still comes is dropped, for a connection that is closed with something
     /// unread is reset, and the reset may overtake the message.
     /// </summary>
-    internal void SendEnd(PeerEnd end)
+    public void SendEnd(PeerEnd end)
     {
         using (_monitor.Hold())
         {
@@ -235,7 +234,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     /// <summary>Ends the connection, from any thread; the first reason counts.</summary>
     /// <param name="reason">A sentence for the owner.</param>
     /// <param name="discard">The session shall not take what has arrived already.</param>
-    internal void Break(string reason, bool discard = false)
+    public void Break(string reason, bool discard = false)
     {
         using (_monitor.Hold())
         {
@@ -428,7 +427,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     }
 
     /// <summary>Numbers have changed that the other side should know: the next beat goes out now.</summary>
-    internal void BeatSoon()
+    public void BeatSoon()
     {
         using (_monitor.Hold())
         {
@@ -441,7 +440,7 @@ sealed class MirrorConduit : IByteChannel, IDisposable
     /// The network or the other box may have changed: a connection on which nothing has come for longer than a beat is
     /// given up, and something is said on any other, which tells at once if the other side knows it no more.
     /// </summary>
-    internal void Doubt()
+    public void Doubt()
     {
         string? reason = null;
         using (_monitor.Hold())

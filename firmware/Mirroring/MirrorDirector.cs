@@ -42,6 +42,8 @@ static class MirrorRoles
     /// <param name="note">What is noted of a turned mirror.</param>
     internal static MirrorRole Of(MirrorEndOptions end, bool isHead, PseudofsData? pfs, PfsRole note)
     {
+        // Nobody on the other side of ssh could take a role, or give one.
+        if (end.Options.Ssh is not null) return MirrorRole.Sends;
         if (pfs is not { } here) return end.IsFrom ? MirrorRole.Sends : MirrorRole.Takes;
         if (!here.IsSlave)
         {

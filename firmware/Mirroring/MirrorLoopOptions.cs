@@ -1,4 +1,5 @@
 using System;
+using NasFirmware.Config;
 
 namespace NasFirmware.Mirroring;
 
@@ -7,6 +8,9 @@ record MirrorTimes
 {
     /// <summary>So many beats fit into the silence after which the other side is taken for gone.</summary>
     internal const int BeatsInSilence = 4;
+    /// <summary>Least time between two batches to the original: each of them is a sync there, and one more version of
+    /// the PFS record.</summary>
+    internal static readonly TimeSpan OriginalDelay = TimeSpan.FromSeconds(5);
     /// <summary>Something is said at least so often.</summary>
     public TimeSpan Beat { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>Who says nothing for so long has gone, whatever the connection looks like.</summary>
@@ -29,8 +33,10 @@ record MirrorTimes
 sealed record MirrorSendOptions
 {
     public required string Name { get; init; }
-    /// <summary>The box that it goes to, a [peers] section.</summary>
+    /// <summary>The box that it goes to, a [peers] section; over ssh the machine, for the owner.</summary>
     public required string Peer { get; init; }
+    /// <summary>It goes to a machine with the original's hammer; null: to a box.</summary>
+    public SshTarget? Ssh { get; init; }
     public required string Volume { get; init; }
     /// <summary>Path of the PFS in the volume; empty: the root PFS.</summary>
     public string Pfs { get; init; } = "";

@@ -183,13 +183,15 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
             link.Refuse($"{host.Box}: the file system '{mirror.Options.Volume}' is going", later: true);
             return;
         }
-        if (!Open(mirror, volume, shared, out HammerFs.MirrorTargetLease? lease, out string why, out bool later))
+        if (!Open(mirror, volume, shared, out HammerFs.MirrorTargetLease? lease, out OpenRefusal no))
         {
             mirror.Meter.Change(s => s with
             {
-                Phase = later ? MirrorPhase.NoSource : MirrorPhase.Refused, Problem = why,
+                Phase = PeerEndClass.IsHindrance(no.Kind) ? MirrorPhase.Hindered
+                    : no.Later ? MirrorPhase.NoSource : MirrorPhase.Refused,
+                Problem = no.Why,
             });
-            link.Refuse($"{host.Box}: {why}", later);
+            link.Refuse($"{host.Box}: {no.Why}", no.Later, no.Kind);
             return;
         }
         using (lease)
@@ -202,40 +204,64 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         }
     }
 
-    bool Open(Mirror mirror, VolumeHandle volume, Guid shared, out HammerFs.MirrorTargetLease? lease, out string why,
-        out bool later)
+    /// <summary>Why a slave cannot be opened.</summary>
+    /// <param name="Why">A sentence for both owners.</param>
+    /// <param name="Later">It may be different soon by itself.</param>
+    /// <param name="Kind">One of <see cref="PeerEndClass"/>; null: none.</param>
+    readonly record struct OpenRefusal(string Why, bool Later, string? Kind = null);
+
+    bool Open(Mirror mirror, VolumeHandle volume, Guid shared, out HammerFs.MirrorTargetLease? lease,
+        out OpenRefusal no)
     {
         lease = null;
-        later = true;
-        why = "";
-        int pfsId;
         try
         {
-            pfsId = host.Pfs.EnsureSlave(volume, mirror.Options.Pfs, shared);
+            return OpenSlave(mirror, volume, shared, out lease, out no);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or HammerMediumException or MountCriticalException)
         {
-            why = e.Message;
+            lease?.Dispose();
+            lease = null;
+            no = new OpenRefusal(e.Message, Later: true, PeerEndClass.Of(e));
             return false;
         }
+    }
+
+    bool OpenSlave(Mirror mirror, VolumeHandle volume, Guid shared, out HammerFs.MirrorTargetLease? lease,
+        out OpenRefusal no)
+    {
+        lease = null;
+        no = default;
+        string place = mirror.Options.Place;
+        int pfsId = host.Pfs.EnsureSlave(volume, mirror.Options.Pfs, shared);
         if (!volume.Fs.TryGetPfs(pfsId, out PseudofsData pfs))
         {
-            why = $"the PFS '{mirror.Options.Place}' is not there";
+            no = new OpenRefusal($"the PFS '{place}' is not there", Later: true);
             return false;
         }
-        later = false;
         MirrorPlan plan = MirrorPlan.Of(new PfsState(shared, default, false, 0, ulong.MaxValue), PfsState.Of(pfs));
         if (plan is MirrorPlan.Unrelated or MirrorPlan.TargetIsMaster)
         {
-            why = plan.Sentence;
+            no = new OpenRefusal(plan.Sentence, Later: false);
             return false;
         }
         Errno result = volume.Fs.OpenMirrorTarget(pfsId, out lease);
-        later = result == Errno.Busy;
-        why = later ? $"another stream is writing to '{mirror.Options.Place}'"
-            : $"'{mirror.Options.Place}' cannot be written to: {result}";
         if (!result.IsError && mirror.Options.Awaits) volume.Fs.SetParent(pfsId, mirror.Options.Name);
-        return !result.IsError;
+        if (!result.IsError) return true;
+        no = result == Errno.Busy ? new OpenRefusal($"another stream is writing to '{place}'", Later: true)
+            : new OpenRefusal($"'{place}' cannot be written to: {Why(volume, result)}", Later: true,
+                PeerEndClass.Of(result));
+        return false;
+    }
+
+    /// <summary>What an error of the file system means for the owner of a slave.</summary>
+    internal static string Why(VolumeHandle volume, Errno result)
+    {
+        string name = volume.Name;
+        if (volume.Fs.Health.Message is { } latched) return $"the file system '{name}': {latched}";
+        if (result == Errno.NoSpc) return $"the file system '{name}' is full";
+        if (result == Errno.RoFs) return $"the file system '{name}' is mounted read-only";
+        return result == Errno.Io ? $"the file system '{name}' is damaged there, or its disk fails" : result.ToString();
     }
 
     void Receive(Mirror mirror, Reception reception, PeerLink link, HammerFs.MirrorTargetLease lease,

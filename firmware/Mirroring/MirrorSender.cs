@@ -7,6 +7,7 @@ using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
+using NasFirmware.Config;
 using NasFirmware.Daemon;
 using NasFirmware.Identity;
 using NasFirmware.Status;
@@ -42,6 +43,8 @@ sealed record MirrorHost
     public Action<MirrorLine>? LogMirror { get; init; }
     /// <summary>How this box is, in one line; goes to the others with each beat. Null: nobody knows.</summary>
     public Func<string?> State { get; init; } = static () => null;
+    /// <summary>The state folder; null: nothing is kept over restarts.</summary>
+    public string? StateFolder { get; init; }
     /// <summary>For jitter; called once for each loop.</summary>
     public required Func<int> NewSeed { get; init; }
 
@@ -69,12 +72,12 @@ sealed class MirrorSender : IPeerDialer, IDisposable
     readonly LoopRuntime _runtime;
     readonly LoopMonitor _monitor;
     readonly MirrorMeter _meter;
-    readonly SentCounter _counter = new();
+    readonly SentCounter _counter;
     readonly Random _random;
     readonly CancellationTokenSource _stop = new();
     readonly PeerHello _hello;
     LoopThread? _thread;
-    MirrorConduit? _conduit;
+    IMirrorCarrier? _conduit;
     string _wayBack = "";
     MirrorLag? _lag;
     VolumeHandle? _lagOf;
@@ -91,6 +94,8 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         _runtime = host.Runtime;
         _monitor = _runtime.NewMonitor();
         _random = new Random(host.NewSeed());
+        _counter = new SentCounter(host.StateFolder is not { } folder ? null : new SentMemory(folder, options.Name,
+            $"{options.Volume}/{options.Pfs} to {options.Peer}", Say));
         _hello = new PeerHello
         {
             Purpose = PeerPurpose.Mirror, Box = host.Box, Mirror = options.Name,
@@ -183,6 +188,10 @@ sealed class MirrorSender : IPeerDialer, IDisposable
             Volatile.Write(ref _unreached, true);
             return Failed(MirrorPhase.Unreachable, e.Message);
         }
+        catch (PeerRefusedException e) when (e.IsHindrance)
+        {
+            return Failed(MirrorPhase.Hindered, e.Message);
+        }
         catch (PeerRefusedException e) when (e.Later)
         {
             return Failed(MirrorPhase.Connecting, e.Message);
@@ -273,18 +282,21 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         Errno read = source.ReadPfs(out PseudofsData pfs);
         if (read.IsError) return $"the PFS '{_options.Place}' cannot be read: {read}";
         // Two masters: the other one may be that whose slave this was.
-        _wayBack = !pfs.IsSlave && PromotionMark.TryGet(pfs, out PromotionMark mark)
+        _wayBack = _options.Ssh is null && !pfs.IsSlave && PromotionMark.TryGet(pfs, out PromotionMark mark)
             ? $"; if it was the master before {_host.Box}: pfs-rejoin PATH {mark} there makes it a slave, and shows "
                 + "before what it loses" : "";
         if (_meter.Status.Phase == MirrorPhase.NoSource)
             _meter.Change(s => s with { Phase = MirrorPhase.Connecting, Problem = null });
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, volume.Gone);
-        using PeerLink link = Dial(pfs.SharedUuid, gone.Token, out bool isWindowed);
+        var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
+            line => Say($"cannot go on where it broke: {line}"));
+        using IMirrorCarrier carrier = _options.Ssh is { } ssh ? CallSsh(ssh, session)
+            : CallPeer(pfs.SharedUuid, session, gone.Token);
         try
         {
             // Somebody waits for the changes: groups close soon.
             using IDisposable listening = volume.Fs.Listen();
-            Stream(link, isWindowed, source, lag, gone.Token);
+            Stream(carrier, session, source, gone.Token);
             return null;
         }
         catch (Exception) when (volume.Gone.IsCancellationRequested)
@@ -360,12 +372,13 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
     }
 
-    void Stream(PeerLink link, bool isWindowed, MeteredSource source, MirrorLag lag, CancellationToken stop)
+    /// <summary>How long the stream may stand still: longer each time that it did.</summary>
+    TimeSpan Patience => _options.Stall * (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
+
+    MirrorConduit CallPeer(Guid shared, SenderSession session, CancellationToken stop)
     {
-        int patience = (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
-        var session = new SenderSession(_meter, _counter, lag, source.BytesMax,
-            line => Say($"cannot go on where it broke: {line}"));
-        using var conduit = new MirrorConduit(_runtime, link, _options.Times, _options.Stall * patience,
+        PeerLink link = Dial(shared, stop, out bool isWindowed);
+        return new MirrorConduit(_runtime, link, _options.Times, Patience,
             () => session.Beat() with { State = PeerMessages.Line(_host.State()) }, e =>
             {
                 _host.Board.Hear(_options.Peer, e.State);
@@ -374,6 +387,13 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         {
             IsWindowed = isWindowed,
         };
+    }
+
+    SshConduit CallSsh(SshTarget ssh, SenderSession session) =>
+        new(_runtime, ssh, _options.Times, Patience, session.Look);
+
+    void Stream(IMirrorCarrier conduit, SenderSession session, MeteredSource source, CancellationToken stop)
+    {
         session.Conduit = conduit;
         source.News = session.News;
         session.Acknowledged = () =>
@@ -404,7 +424,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
     }
 
-    void StreamRun(MirrorConduit conduit, SenderSession session, MeteredSource source, CancellationToken stop)
+    void StreamRun(IMirrorCarrier conduit, SenderSession session, MeteredSource source, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop, conduit.Closed);
         TimeProvider time = _runtime.Time;
@@ -413,8 +433,9 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         var options = new MirrorSourceOptions
         {
             TwoWay = true, Stream = true, Delay = _options.Times.BatchDelay,
-            // No prescan: a restart point inside a load is the resume hint's business, not that of smaller batches.
-            ChunkBytes = 0,
+            // No prescan: a restart point inside a load is the resume hint's business, not that of smaller batches;
+            // where nobody gives hints, they are all there is.
+            ChunkBytes = _options.Ssh is null ? 0 : MirrorSourceOptions.ChunkBytesUsual,
         };
         try
         {

@@ -54,7 +54,7 @@ sealed class PeerLink : IDisposable
             welcome = PeerMessages.DecodeWelcome(link.ReadMessage(FrameKind.Welcome));
             link.HandshakeDone();
             link.PeerSilence = OfMilliseconds(welcome.Silence);
-            if (welcome.Refusal is { } sentence) throw new PeerRefusedException(sentence, welcome.Later);
+            if (welcome.Refusal is { } sentence) throw new PeerRefusedException(sentence, welcome.Later, welcome.Class);
             return link;
         }
         catch
@@ -91,11 +91,12 @@ sealed class PeerLink : IDisposable
     /// <summary>Does not take it.</summary>
     /// <param name="sentence">Why, for the owner of the other box.</param>
     /// <param name="later">It may be different soon, without anybody doing anything.</param>
-    internal void Refuse(string sentence, bool later)
+    /// <param name="kind">One of <see cref="PeerEndClass"/>; null: none.</param>
+    internal void Refuse(string sentence, bool later, string? kind = null)
     {
         Send(FrameKind.Welcome, new PeerWelcome
         {
-            Box = _box, Refusal = PeerMessages.Sentence(sentence), Later = later,
+            Box = _box, Refusal = PeerMessages.Sentence(sentence), Later = later, Class = kind,
         }, PeerJson.Default.PeerWelcome);
         HandshakeDone();
     }

@@ -50,6 +50,8 @@ sealed record PeerWelcome
     public string? Refusal { get; init; }
     /// <summary>With a refusal: it may be different soon, without anybody doing anything.</summary>
     public bool Later { get; init; }
+    /// <summary>With a refusal: of what kind it is, see <see cref="PeerEndClass"/>; null: of no kind there.</summary>
+    public string? Class { get; init; }
 }
 
 /// <summary>
@@ -109,11 +111,14 @@ static class PeerEndClass
     internal static string Of(Exception e) => e switch
     {
         MirrorRefusedException => Refused,
-        MirrorStreamException { Result: var r } when r == Errno.NoSpc => NoRoom,
-        MirrorStreamException { Result: var r } when r == Errno.Io || r == Errno.RoFs => Medium,
+        MirrorStreamException { Result: { } r } => Of(r),
+        MirrorPfsException p => Of(p.Result),
         HammerMediumException or MountCriticalException => Medium,
         _ => Retry,
     };
+
+    internal static string Of(Errno result) => result == Errno.NoSpc ? NoRoom
+        : result == Errno.Io || result == Errno.RoFs ? Medium : Retry;
 
     /// <summary>The link is good and the stream, too: one of the boxes cannot go on for now.</summary>
     internal static bool IsHindrance(string? kind) => kind is NoRoom or Medium;

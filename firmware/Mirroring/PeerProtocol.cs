@@ -32,8 +32,10 @@ interface IPeerPurpose
 }
 
 /// <summary>The other side does not take the connection; the message is its sentence.</summary>
-sealed class PeerRefusedException(string sentence, bool later) : IOException(sentence)
+sealed class PeerRefusedException(string sentence, bool later, string? kind = null) : IOException(sentence)
 {
+    /// <summary>The link is good, and the other side cannot take anything for now.</summary>
+    internal bool IsHindrance => PeerEndClass.IsHindrance(kind);
     /// <summary>It may be different soon, without anybody doing anything.</summary>
     internal bool Later => later;
 }

@@ -16,8 +16,7 @@ sealed class RemoteSide(string host, string path, bool source, MirrorSettings se
     /// <summary>The words to execute (mirroring-and-operations 4.7).</summary>
     internal List<string> Words()
     {
-        string? shell = Environment.GetEnvironmentVariable("HAMMER_RSH");
-        var words = new List<string> { string.IsNullOrEmpty(shell) ? "ssh" : shell };
+        var words = new List<string> { SshCommand.Program };
         if (settings.Compress) words.Add("-C");
         int at = host.IndexOf('@', StringComparison.Ordinal);
         if (at >= 0) words.AddRange(["-l", host[..at]]);

@@ -21,7 +21,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     int _records;
 
     /// <summary>The connection, once there is one.</summary>
-    internal MirrorConduit? Conduit { get; set; }
+    internal IMirrorCarrier? Conduit { get; set; }
     /// <summary>A batch was acknowledged, or found empty.</summary>
     internal Action? Acknowledged { get; set; }
 
@@ -75,6 +75,13 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
 
     public override void Resumed(MirrorRange range, BaseElm key) =>
         meter.Change(static s => s with { Resumes = s.Resumes + 1 });
+
+    public override void Hinted(ulong begin, in BaseElm key)
+    {
+        BaseElm own = key;
+        own.Localization |= (uint)lag.PfsId << 16;
+        counter.Hinted(begin, in own);
+    }
 
     public override void ResumeRefused(string reason) => log(reason);
 

@@ -63,6 +63,11 @@ sealed class SwitchService : IPeerPurpose, IDisposable
     {
         MirrorEndOptions end = Director.End(request.Mirror)
             ?? throw new IOException($"no mirror is called {request.Mirror}");
+        if (end.Options.Ssh is { } ssh)
+        {
+            throw new IOException($"{ssh.Name} is reached over ssh and speaks the original's dialect, which has no "
+                + "word for this: pfs-downgrade here and pfs-upgrade there, when the mirror is in step");
+        }
         if (request.To is { } to && to != Host.Box && to != end.Options.Peer)
             throw new IOException($"{to} is no end of {request.Mirror}: {Host.Box} and {end.Options.Peer} are");
         if (request.LimitSeconds is < 1 or > SwitchMessages.LimitSecondsMax)

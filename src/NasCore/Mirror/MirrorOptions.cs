@@ -23,6 +23,8 @@ public record MirrorOptions
 /// <summary>What a source does.</summary>
 public sealed record MirrorSourceOptions : MirrorOptions
 {
+    public const long ChunkBytesUsual = 4L << 30;
+
     /// <summary>Goes on with what happens later, until the link breaks.</summary>
     public bool Stream { get; init; }
     /// <summary>Least time between batches.</summary>
@@ -32,7 +34,7 @@ public sealed record MirrorSourceOptions : MirrorOptions
     /// <summary>Lowers the end of every batch; for reproducing a stream.</summary>
     public ulong? ForcedEnd { get; init; }
     /// <summary>Batches of about this many bytes, each a restart point; 0 is no splitting.</summary>
-    public long ChunkBytes { get; init; } = 4L << 30;
+    public long ChunkBytes { get; init; } = ChunkBytesUsual;
     /// <summary>Ends the batch at hand after this time; zero is no limit.</summary>
     public TimeSpan TimeLimit { get; init; }
 }
@@ -69,6 +71,11 @@ public class MirrorWatcher
     public virtual void BatchEnded(in MirrorBatch batch) { }
     /// <summary>The source goes on inside a batch that broke, from the target's hint.</summary>
     public virtual void Resumed(MirrorRange range, Ondisk.BaseElm key) { }
+    /// <summary>The target says up to which key of a batch from this source it has come, whether that fits or not.
+    /// </summary>
+    /// <param name="begin">The first TID of that batch.</param>
+    /// <param name="key">In the source's localization 0.</param>
+    public virtual void Hinted(ulong begin, in Ondisk.BaseElm key) { }
     /// <summary>The target has a hint that does not fit: the batch starts over behind the target's TID.</summary>
     public virtual void ResumeRefused(string reason) { }
     /// <summary>A stream waits for new TIDs.</summary>

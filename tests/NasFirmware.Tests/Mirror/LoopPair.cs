@@ -21,7 +21,8 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     static readonly Guid s_unique = new("aaaaaaaa-0000-1111-2222-333333333333");
     readonly Lock _lock = new();
     readonly Dictionary<string, int> _pfs = [];
-    readonly HammerFs _fs;
+    readonly MemoryBlockDevice _device;
+    HammerFs _fs;
     CancellationTokenSource _gone = new();
     VolumeHandle? _volume;
     int _seed;
@@ -29,16 +30,13 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     internal LoopBox(string name, long bytes = 256L << 20)
     {
         Name = name;
-        var device = new MemoryBlockDevice(bytes);
-        NasCore.Volumes.Newfs.Format([device], new NewfsOptions
+        _device = new MemoryBlockDevice(bytes);
+        NasCore.Volumes.Newfs.Format([_device], new NewfsOptions
         {
             Label = name.ToUpperInvariant(), Force = true, UndoBytes = 16L << 20, TimeUs = 1_262_304_000_000_000,
             FsId = new Guid("00112233-4455-6677-8899-aabbccddeeff"),
         });
-        _fs = HammerFs.Open(VolumeSet.Open([device]), new HammerFsOptions
-        {
-            Time = TimeProvider.System, FlushInterval = TimeSpan.FromMilliseconds(20), CacheBytes = 8L << 20,
-        });
+        _fs = Open(readOnly: false);
         Host = new MirrorHost
         {
             Box = name, Runtime = new SystemLoopRuntime(TimeProvider.System), Volumes = this, Dialer = this,
@@ -50,10 +48,12 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     internal string Name { get; }
     internal HammerFs Fs => _fs;
     internal StatusBoard Board { get; } = new();
-    internal MirrorHost Host { get; }
+    internal MirrorHost Host { get; set; }
     internal MirrorService? Service { get; set; }
     internal LoopBox? Other { get; set; }
     internal string? State { get; set; }
+    /// <summary>What comes of making a slave; null: it is made.</summary>
+    internal Errno? NoSlave { get; set; }
     internal List<string> Lines { get; } = [];
     /// <summary>Every connection that was made from here.</summary>
     internal List<MemoryDuplex> Connections { get; } = [];
@@ -69,6 +69,21 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     }
 
     public VolumeHandle? Find(string name) => name == "data" ? _volume : null;
+
+    HammerFs Open(bool readOnly) => HammerFs.Open(VolumeSet.Open([_device]), new HammerFsOptions
+    {
+        Time = TimeProvider.System, FlushInterval = TimeSpan.FromMilliseconds(20), CacheBytes = 8L << 20,
+        ReadOnly = readOnly,
+    });
+
+    /// <summary>Takes the file system down and mounts it for reading.</summary>
+    internal void RemountReadOnly()
+    {
+        Unmount();
+        _fs.Dispose();
+        _fs = Open(readOnly: true);
+        Mount();
+    }
 
     internal void Mount()
     {
@@ -90,6 +105,8 @@ sealed class LoopBox : IVolumes, IPeerDialer, IMirrorPfs, IDisposable
     public int EnsureSlave(VolumeHandle volume, string path, Guid shared)
     {
         if (Find(volume, path) is { } known) return known;
+        if (NoSlave is { } result)
+            throw new MirrorPfsException($"no slave: {MirrorReceiver.Why(volume, result)}", result);
         return Make(path, slave: true, shared);
     }
 

@@ -119,6 +119,98 @@ public sealed class MirrorLoopTests
     }
 
     [Fact]
+    public void Slave_that_cannot_be_opened_hinders_and_does_not_refuse()
+    {
+        using var pair = new LoopPair();
+        pair.B.NoSlave = Errno.NoSpc;
+        ulong tid = pair.Write("a", 1000);
+        pair.Start();
+        MirrorStatus sends = pair.A.Until(true, s => s.Phase == MirrorPhase.Hindered);
+        Assert.Equal("nas2: no slave: the file system 'data' is full", sends.Problem);
+        Assert.Equal(MirrorPhase.Hindered, pair.B.Until(false, s => s.Problem is not null).Phase);
+        pair.B.NoSlave = null;
+        pair.UntilInStep(tid);
+        pair.B.RemountReadOnly();
+        sends = pair.A.Until(true, s => s.Phase == MirrorPhase.Hindered);
+        Assert.Equal("nas2: 'data/family' cannot be written to: the file system 'data' is mounted read-only",
+            sends.Problem);
+        Assert.Equal(MirrorPhase.Hindered, pair.B.Until(false, s => s.Problem is not null).Phase);
+    }
+
+    [Fact]
+    public void What_a_killed_source_had_sent_is_counted_when_it_is_sent_again()
+    {
+        string state = System.IO.Directory.CreateTempSubdirectory("nashammer-sent-").FullName;
+        using var pair = new LoopPair
+        {
+            Send = new() { Name = "family", Peer = "nas2", Volume = "data", Pfs = "family", Times = LoopPair.Times,
+                Bandwidth = 4 << 20 },
+        };
+        using var other = new LoopBox("nas2");
+        try
+        {
+            pair.A.Host = pair.A.Host with { StateFolder = state };
+            pair.A.Service = new MirrorService(pair.A.Host, [], []);
+            ulong tid = pair.Write("a", 6_000_000);
+            pair.Start();
+            pair.A.Until(true, s => s.BytesSent > 2_000_000);
+            // Its counters die with it, and the other disk is a new one.
+            pair.A.Service.Stop();
+            string note = System.IO.Path.Combine(state, SentMemory.Folder, "family");
+            byte[] left = System.IO.File.ReadAllBytes(note);
+            pair.A.Other = other;
+            other.Service = new MirrorService(other.Host, [], [pair.Receive]);
+            other.Service.Start();
+            using var again = new MirrorService(pair.A.Host, [pair.Send with { Bandwidth = 0 }], []);
+            again.Start();
+            MirrorStatus status = pair.UntilInStep(tid);
+            Assert.InRange(status.BytesResent, 2_000_000 - (3 * SentCounter.NoteBytes), 5_500_000);
+            Assert.True(status.BytesSent > 6_000_000, $"{status}");
+            // Nothing is under way any more: the note says so.
+            Assert.NotEqual(left, System.IO.File.ReadAllBytes(note));
+            Assert.All(System.IO.File.ReadAllBytes(note), b => Assert.Equal(0, b));
+        }
+        finally
+        {
+            System.IO.Directory.Delete(state, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Note_of_another_pair_or_source_or_a_torn_one_is_none()
+    {
+        string state = System.IO.Directory.CreateTempSubdirectory("nashammer-sent-").FullName;
+        try
+        {
+            Guid source = Guid.NewGuid();
+            var key = new BaseElm { ObjId = 7, Key = 8, CreateTid = 9, RecTypeRaw = 1, Localization = 0x10002 };
+            SentMemory Memory(string where) => new(state, "family", where, line => Assert.Fail(line));
+            Assert.False(Memory("x").TryRead(source, out _, out _));
+            Memory("x").Write(source, 2, in key);
+            Assert.True(Memory("x").TryRead(source, out ulong begin, out BaseElm read));
+            Assert.Equal((2UL, 0), (begin, BaseElm.Compare(in key, in read)));
+            Assert.False(Memory("y").TryRead(source, out _, out _));
+            Assert.False(Memory("x").TryRead(Guid.NewGuid(), out _, out _));
+            string path = System.IO.Path.Combine(state, SentMemory.Folder, "family");
+            byte[] bytes = System.IO.File.ReadAllBytes(path);
+            bytes[40] ^= 1;
+            System.IO.File.WriteAllBytes(path, bytes);
+            Assert.False(Memory("x").TryRead(source, out _, out _));
+            System.IO.File.WriteAllBytes(path, bytes[..33]);
+            Assert.False(Memory("x").TryRead(source, out _, out _));
+            var lines = new System.Collections.Generic.List<string>();
+            var nowhere = new SentMemory(path, "family", "x", lines.Add);
+            nowhere.Write(source, 2, in key);
+            nowhere.Write(source, 2, in key);
+            Assert.Single(lines);
+        }
+        finally
+        {
+            System.IO.Directory.Delete(state, recursive: true);
+        }
+    }
+
+    [Fact]
     public void Volume_that_goes_and_returns_needs_nobody()
     {
         using var pair = new LoopPair();

@@ -27,8 +27,8 @@ public sealed class PairTests
                     # What was on the way, and what came since the last durable group of the slave: half a second until
                     # one closes, one more while it is written, at 2.5 MB/s.
                     0) box_stop right KILL || true; box_start right; bound=$((bound + 1048576 + 1500 * 2500)) ;;
-                    # Its counter dies with it: what its next session sends again is in no number.
-                    1) again=$((again + $(number left '.mirrors[0].bytesResent')))
+                    # Its counter dies with it, and the next one knows what it had sent.
+                    1) bound=$((bound + 1048576)); again=$((again + $(number left '.mirrors[0].bytesResent')))
                        box_stop left KILL || true; box_start left ;;
                     *) pair_cable_out; sleep "0.$((RANDOM % 9))"; pair_cable_in; bound=$((bound + 1048576)) ;;
                 esac

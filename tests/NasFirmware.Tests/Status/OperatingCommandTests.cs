@@ -15,7 +15,8 @@ public sealed class OperatingCommandTests
 {
     const string Scripts = "/usr/share/nashammer/operating/", Operating = "Pair/OperatingScriptTests.cs",
         Package = "Daemon/PackageTests.cs", Peers = "Peers/PeerCommandTests.cs", Config = "Config/ConfigTests.cs",
-        Pair = "Pair/PairTests.cs", Update = "Daemon/UpdateContainerTests.cs";
+        Pair = "Pair/PairTests.cs", Update = "Daemon/UpdateContainerTests.cs",
+        Ssh = "Mirror/SshMirrorTests.cs";
 
     // Command; test below tests/NasFirmware.Tests; what stands in it.
     static readonly (string Command, string Test, string Text)[] s_rows =
@@ -41,6 +42,12 @@ public sealed class OperatingCommandTests
         ("nashammer config show --effective FILE", Config, "Run(\"config\", \"show\", \"--effective\""),
         ("nashammer verify family", Pair, "verify family\n"),
         ("nashammer verify family --full", Pair, "verify family --full"),
+        ("mkdir -p -m 700 /var/lib/nashammer/ssh", Ssh, "mkdir -p -m 700 $STATE/ssh"),
+        ("ssh-keygen -t ed25519 -N '' -f /var/lib/nashammer/ssh/id_ed25519", Ssh,
+            "ssh-keygen -t ed25519 -N '' -f $STATE/ssh/id_ed25519"),
+        ("ssh-keyscan dragonfly.home >>/var/lib/nashammer/ssh/known_hosts", Ssh,
+            "ssh-keyscan -p $PORT 127.0.0.1 >>$STATE/ssh/known_hosts"),
+        ("ssh-keygen -lf /var/lib/nashammer/ssh/known_hosts", Ssh, "ssh-keygen -lf $STATE/ssh/known_hosts"),
         (Scripts + "first-disk.sh /dev/sda photos /srv/photos", Operating, "on left first-disk.sh"),
         (Scripts + "first-disk.sh /dev/sda backup /srv/backup", Operating, "on left first-disk.sh"),
         (Scripts + "replace-disk.sh /dev/sdb backup", Operating, "on right replace-disk.sh"),
