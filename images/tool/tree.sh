@@ -91,6 +91,7 @@ make_tree() {
     check_modules "$board" "$tree"
     lay_over "$board" "$tree" "$work"
     make_initrd "$tree" "$work"
+    hold_back "$tree"
     enable_units "$tree"
     strip "$tree"
     chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' | LC_ALL=C sort >"$work/packages"
@@ -175,6 +176,13 @@ make_initrd() {
     for folder in proc sys dev; do umount -R "$tree/$folder"; done
     [ $code -eq 0 ] || { tail -n 40 "$log" >&2; return 1; }
     grep -i "warning\|error" "$log" || true
+}
+
+# What the first partition holds is never written over by an update (images/README.md).
+hold_back() {
+    chroot "$1" dpkg-query -W -f '${Package} ${db:Status-Status}\n' 'linux-image-*' raspi-firmware initramfs-tools \
+        initramfs-tools-core |
+        sed -n 's/ installed$/ hold/p' | chroot "$1" dpkg --set-selections
 }
 
 enable_units() {

@@ -7,7 +7,7 @@ reload=${NASHAMMER_RELOAD:-systemctl reload nashammer} # how the daemon is told 
 # On a card the configuration lies on a partition that is read-only but for so long.
 writable=${NASHAMMER_WRITABLE:-}
 if [ -z "$writable" ] && [ -x /usr/lib/nashammer/card-writable ] && mountpoint -q /run/nashammer-card/root; then
-    writable=/usr/lib/nashammer/card-writable
+    writable='/usr/lib/nashammer/card-writable --boot'
 fi
 
 say() { echo "$(basename "$0"): $*"; }
@@ -17,7 +17,8 @@ fail() { say "$*" >&2; exit 1; }
 check_config() { "$program" config check "$1" || { rm -f "$1"; fail "nothing was changed"; }; }
 
 # install_config NEW: puts a checked file in the configuration's place, the old one beside it, and tells the daemon. It
-# gets there by a rename, and on the disk before that: a power cut leaves the old file or the new one, never a part.
+# gets there by a rename, and on the disk before that: a power cut leaves the old file or the new one, never a part. On
+# a card that is FAT, which promises less; there the last good ones are kept elsewhere (images/README.md).
 install_config() {
     local put='cp -p "$1" "$1.before"; cp -p "$1" "$1.new"; cat >"$1.new"; sync "$1.new"; mv -f "$1.new" "$1"; '
     put+='sync "$(dirname "$1")"'
