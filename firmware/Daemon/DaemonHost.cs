@@ -107,7 +107,8 @@ sealed class DaemonService : IHostedService, IDisposable
         _log = loggers.CreateLogger("daemon");
         _context = new DaemonContext { Settings = settings, Time = TimeProvider.System, Loggers = loggers };
         _reporter = new StatusReporter(_context.Board, settings.Box.Name, DaemonHost.Version,
-            () => PanelSettings.Limits(_context.Settings), _context.Time, _updates.Now);
+            () => PanelSettings.Limits(_context.Settings), _context.Time, _updates.Now,
+            new SystemProblems());
         _context.Board.Acknowledged += Acknowledged;
         _parts = parts is null ? DaemonParts.Create(_context, Status, Reload) : parts(_context);
         _context.Status = Status;

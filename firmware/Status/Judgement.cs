@@ -90,6 +90,8 @@ static class Judgement
             yield return new Fact(Severity.Good, LightState.InStepUnproven);
         if (box.ConfigProblem is { } problem)
             yield return new Fact(Severity.Degraded, LightState.Attention, problem);
+        foreach (string told in box.SystemProblems)
+            yield return new Fact(Severity.Degraded, LightState.Attention, told);
     }
 
     const string NewKey = "this box has a new key: no former one was found on its card or its disks";

@@ -243,6 +243,8 @@ sealed record BoxStatus
     public double? LocateSecondsLeft { get; init; }
     /// <summary>What is wrong with the configuration file, if the one in force is an older one.</summary>
     public string? ConfigProblem { get; init; }
+    /// <summary>What the system around the daemon has to tell.</summary>
+    public IReadOnlyList<string> SystemProblems { get; init; } = [];
     public IdentityStatus? Identity { get; init; }
     public UpdateStatus? Update { get; init; }
     /// <summary>What the owner should know, although nothing is wrong.</summary>

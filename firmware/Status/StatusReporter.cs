@@ -14,7 +14,7 @@ namespace NasFirmware.Status;
 /// </summary>
 sealed partial class StatusReporter(
     StatusBoard board, string name, string version, Func<StatusLimits> limits, TimeProvider time,
-    Func<UpdateStatus?>? update = null)
+    Func<UpdateStatus?>? update = null, SystemProblems? system = null)
 {
     static readonly TimeSpan s_addressAge = TimeSpan.FromSeconds(20);
     /// <summary>A known problem that was away for longer is news when it is back.</summary>
@@ -35,6 +35,7 @@ sealed partial class StatusReporter(
         {
             Now = time.GetUtcNow(), UptimeSeconds = time.GetElapsedTime(_start).TotalSeconds, Address = Address(),
             ConfigProblem = configProblem, Update = update?.Invoke(),
+            SystemProblems = system?.Now() ?? [],
         }, limits());
         return box.IsAcknowledged ? Known(box) : box;
     }

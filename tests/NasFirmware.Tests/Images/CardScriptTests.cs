@@ -208,7 +208,7 @@ public sealed class CardScriptTests : IDisposable
             says /calls 'restart smbd.service'
             [ "$(pdbedit -L | cut -d: -f1)" = ann ]
             printf 'bern typo\r\nroot secret\r\nben\r\n' | cmp - $boot/passwords.txt
-            says $card/problems/passwords 'passwords.txt: no share names the user bern; no share names the user root; '
+            says $card/problems/passwords 'no share names the user bern; no share names the user root; '
             says $card/problems/passwords 'there is no password behind ben'
             readonly_again
             # Mended: the file goes, and so does the problem.
