@@ -129,10 +129,6 @@ write_card_sources() {
     fi
     grep -qsE "^(deb |Suites:).*$suite" "$apt"/sources.list "$apt"/sources.list.d/debian.sources ||
         { echo "image: apt of $suite shows no example of its sources" >&2; return 1; }
-    [ "$kernel_suite" = "$suite" ] || cat >"$apt/apt.conf.d/91nashammer-kernel" <<END
-// The kernel comes from another suite than the rest, and so do its updates.
-Unattended-Upgrade::Origins-Pattern:: "codename=$kernel_suite";
-END
 }
 
 # The files of images/root, and what the definition puts into them.
