@@ -72,14 +72,14 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
     {
         Apply();
         Service.Start();
-        _context.AddProbe(Service.Probe);
+        foreach (IProbe probe in Service.Probes) _context.AddProbe(probe);
     }
 
     public void Reload(Settings before, Settings now) => Apply();
 
     public void Stop(CancellationToken hurry)
     {
-        _context.RemoveProbe(Service.Probe);
+        foreach (IProbe probe in Service.Probes) _context.RemoveProbe(probe);
         Service.Dispose();
     }
 

@@ -177,9 +177,10 @@ static class PeerMessages
         Check(e.Lag is null or >= 0 and < 1e10 && e.SecondsLeft is null or >= 0 and < 1e10, "times");
         Check(e.Progress is null or >= 0 and <= 1, "progress");
         Check(e.BytesLeft is null or >= 0, "bytesLeft");
+        Check(e.Work is null or >= 0, "work");
         Check(e.Taken is null or >= 0, "taken");
         Check(e.Tid is null || IsTid(e.Tid), "tid");
-        return e with { State = Clean(e.State, StateCharsMax) };
+        return e with { State = Clean(e.State, StateCharsMax), Tid = Canonical(e.Tid) };
     }
 
     internal static PeerEnd DecodeEnd(ReadOnlySpan<byte> bytes)
@@ -207,6 +208,11 @@ static class PeerMessages
 
     internal static bool IsTid(string text) => text.Length is > 2 and <= 18
         && text.StartsWith("0x", StringComparison.Ordinal) && text.Skip(2).All(char.IsAsciiHexDigit);
+
+    /// <summary>As this program writes them, so that they can be compared as text.</summary>
+    static string? Canonical(string? tid) => tid is null ? null
+        : NasCore.Primitives.Tid.Format(ulong.Parse(tid.AsSpan(2), System.Globalization.NumberStyles.AllowHexSpecifier,
+            System.Globalization.CultureInfo.InvariantCulture));
 
     /// <summary>What the configuration admits as the name of a section, and purposes.</summary>
     static bool IsName(string? text) => text is { Length: > 0 and <= NameCharsMax }

@@ -122,8 +122,11 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
         };
     }
 
+    /// <summary>A target cannot have what its source has not: who says so is not believed.</summary>
     internal void Heard(PeerEvent e)
     {
-        if (e.Tid is { } tid) meter.Change(s => s with { SlaveTid = tid });
+        if (e.Tid is not { } tid) return;
+        meter.Change(s => s.MasterTid is { } last && string.CompareOrdinal(tid, last) <= 0
+            ? s with { SlaveTid = tid } : s);
     }
 }

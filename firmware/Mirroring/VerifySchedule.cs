@@ -51,7 +51,7 @@ sealed class VerifySchedule(VerifyTimes times, VerifyMirror mirror, ProofMemory 
     }
 
     /// <summary>What is due for a mirror in this state, and how long to wait if nothing is (infinite: until the state
-    /// changes).</summary>
+    /// changes); with a full one that is due, how long until a quick one is.</summary>
     internal VerifyDue Due(MirrorStatus status, out TimeSpan wait)
     {
         wait = Timeout.InfiniteTimeSpan;
@@ -64,7 +64,12 @@ sealed class VerifySchedule(VerifyTimes times, VerifyMirror mirror, ProofMemory 
         {
             full = mirror.FullEvery - memory.FullAge(mirror);
             if (_full.Left > full) full = _full.Left;
-            if (full <= TimeSpan.Zero) return VerifyDue.Full;
+            if (full <= TimeSpan.Zero)
+            {
+                // Who does the quick ones need not wait for it.
+                if (isNew) wait = _quick.Left;
+                return VerifyDue.Full;
+            }
         }
         wait = isNew && (full < TimeSpan.Zero || _quick.Left < full) ? _quick.Left : full;
         return VerifyDue.Nothing;

@@ -37,8 +37,10 @@ sealed record VerifyHost
 
 /// <summary>
 /// Compares mirrors with their other end: on request, and by itself where the source is here; answers the comparisons
-/// of peers. What was proven, or where the first difference is, goes to the status board. One thread leads, one
-/// comparison at a time; each peer that compares is served on its connection's thread, one for each mirror.
+/// of peers. What was proven, or where the first difference is, goes to the status board. One thread leads the quick
+/// comparisons and one the full ones, which may take days: none of them keeps the quick ones of other mirrors waiting.
+/// Of one mirror there is one at a time. Each peer that compares is served on its connection's thread, one for each
+/// mirror.
 /// </summary>
 sealed class VerifyService : IPeerPurpose, IDisposable
 {
@@ -49,22 +51,32 @@ sealed class VerifyService : IPeerPurpose, IDisposable
     readonly Dictionary<string, (VerifyMirror Mirror, VerifySchedule Schedule)> _mirrors = new(StringComparer.Ordinal);
     readonly HashSet<string> _served = new(StringComparer.Ordinal);
     readonly List<VerifyJob> _jobs = [];
-    readonly AutoResetEvent _wake = new(false);
+    /// <summary>Mirrors that are being compared from here.</summary>
+    readonly HashSet<string> _led = new(StringComparer.Ordinal);
     readonly CancellationTokenSource _stop = new();
-    readonly LoopProbe _probe;
     readonly ProofMemory _memory;
-    Thread? _thread;
+    readonly Lane _quick, _full;
     int _lastId;
+
+    /// <summary>A thread that leads comparisons of one form.</summary>
+    sealed class Lane(bool full, TimeProvider time)
+    {
+        internal bool Full => full;
+        internal AutoResetEvent Awake { get; } = new(false);
+        internal LoopProbe Probe { get; } = new(full ? "verify --full" : "verify", time);
+        internal Thread? Thread { get; set; }
+    }
 
     internal VerifyService(VerifyHost host)
     {
         _host = host;
-        _probe = new LoopProbe("verify", host.Time);
+        _quick = new Lane(full: false, host.Time);
+        _full = new Lane(full: true, host.Time);
         _memory = new ProofMemory(host.State, host.Time, host.Log);
     }
 
     /// <summary>For the watchdog.</summary>
-    internal IProbe Probe => _probe;
+    internal IReadOnlyList<IProbe> Probes => [_quick.Probe, _full.Probe];
 
     string IPeerPurpose.Purpose => PeerPurpose.Verify;
 
@@ -81,18 +93,25 @@ sealed class VerifyService : IPeerPurpose, IDisposable
                 _mirrors[mirror.Name] = (mirror, new VerifySchedule(_host.Times, mirror, _memory, _host.Time));
             }
         }
-        _wake.Set();
+        Wake();
     }
 
     internal void Start()
     {
         _host.Board.Changed += Wake;
         _host.Board.FirstLoadBegan += Forget;
-        _thread = new Thread(Lead) { IsBackground = true, Name = "verify" };
-        _thread.Start();
+        foreach (Lane lane in new[] { _quick, _full })
+        {
+            lane.Thread = new Thread(() => Lead(lane)) { IsBackground = true, Name = lane.Probe.Name };
+            lane.Thread.Start();
+        }
     }
 
-    void Wake() => _wake.Set();
+    void Wake()
+    {
+        _quick.Awake.Set();
+        _full.Awake.Set();
+    }
 
     void Forget(string name, bool isSource)
     {
@@ -113,7 +132,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             if (_jobs.Count >= JobsKept) _jobs.RemoveAt(_jobs.FindIndex(j => j.IsDone));
             var job = new VerifyJob(++_lastId, mirror, full);
             _jobs.Add(job);
-            _wake.Set();
+            Wake();
             return job;
         }
     }
@@ -123,49 +142,68 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         lock (_lock) return _jobs.Find(j => j.Id == id);
     }
 
-    // ------------------------------------------------------------------ the thread that leads
+    // ------------------------------------------------------------------ the threads that lead
 
-    void Lead()
+    void Lead(Lane lane)
     {
         while (!_stop.IsCancellationRequested)
         {
-            TimeSpan wait = Timeout.InfiniteTimeSpan;
-            VerifyJob? job;
-            _probe.Turn();
-            TimeSpan save = _memory.SaveSometimes();
-            lock (_lock) job = _jobs.Find(j => !j.IsDone);
-            job ??= NextBySchedule(out wait);
-            if (job is null)
+            lane.Probe.Turn();
+            TimeSpan save = lane.Full ? Timeout.InfiniteTimeSpan : _memory.SaveSometimes();
+            if (Take(lane, out TimeSpan wait) is not { } job)
             {
-                _probe.Rest();
+                lane.Probe.Rest();
                 if (save >= TimeSpan.Zero && (wait < TimeSpan.Zero || save < wait)) wait = save;
-                _wake.WaitOne(wait < TimeSpan.Zero ? Timeout.InfiniteTimeSpan : Bounded(wait));
+                lane.Awake.WaitOne(wait < TimeSpan.Zero ? Timeout.InfiniteTimeSpan : Bounded(wait));
                 continue;
             }
-            Run(job);
+            try
+            {
+                Run(job, lane.Probe);
+            }
+            finally
+            {
+                lock (_lock) _led.Remove(job.Mirror);
+                // What waited for this one's end, on either thread.
+                Wake();
+            }
         }
     }
 
-    static TimeSpan Bounded(TimeSpan wait) => TimeSpan.FromMilliseconds(Math.Clamp(wait.TotalMilliseconds, 50, 3.6e6));
-
-    VerifyJob? NextBySchedule(out TimeSpan wait)
+    /// <summary>The next comparison of this form whose mirror is not being compared: one that was asked for, or that
+    /// is due; null: none, and when one will be.</summary>
+    VerifyJob? Take(Lane lane, out TimeSpan wait)
     {
         wait = Timeout.InfiniteTimeSpan;
         BoxStatus box = _host.Board.Snapshot(_host.Box, "");
         lock (_lock)
         {
-            foreach (MirrorStatus status in box.Mirrors)
-            {
-                if (!status.IsSource || !_mirrors.TryGetValue(status.Name, out var known)) continue;
-                VerifyDue due = known.Schedule.Due(status, out TimeSpan left);
-                if (due != VerifyDue.Nothing) return new VerifyJob(0, status.Name, due == VerifyDue.Full);
-                if (left >= TimeSpan.Zero && (wait < TimeSpan.Zero || left < wait)) wait = left;
-            }
+            VerifyJob? job = _jobs.Find(j => !j.IsDone && j.Full == lane.Full && !_led.Contains(j.Mirror))
+                ?? NextBySchedule(box, lane, out wait);
+            if (job is not null) _led.Add(job.Mirror);
+            return job;
+        }
+    }
+
+    static TimeSpan Bounded(TimeSpan wait) => TimeSpan.FromMilliseconds(Math.Clamp(wait.TotalMilliseconds, 50, 3.6e6));
+
+    VerifyJob? NextBySchedule(BoxStatus box, Lane lane, out TimeSpan wait)
+    {
+        wait = Timeout.InfiniteTimeSpan;
+        foreach (MirrorStatus status in box.Mirrors)
+        {
+            if (!status.IsSource || !_mirrors.TryGetValue(status.Name, out var known)) continue;
+            // When its comparison has ended this is looked at again.
+            if (_led.Contains(status.Name)) continue;
+            VerifyDue due = known.Schedule.Due(status, out TimeSpan left);
+            if (due == (lane.Full ? VerifyDue.Full : VerifyDue.Quick))
+                return new VerifyJob(0, status.Name, lane.Full);
+            if (left >= TimeSpan.Zero && (wait < TimeSpan.Zero || left < wait)) wait = left;
         }
         return null;
     }
 
-    void Run(VerifyJob job)
+    void Run(VerifyJob job, LoopProbe probe)
     {
         long begin = _host.Time.GetTimestamp();
         VerifyMirror? mirror;
@@ -173,7 +211,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         lock (_lock) (mirror, schedule) = _mirrors.GetValueOrDefault(job.Mirror);
         VerifyResult result;
         // How long it takes depends on disks and the peer, who have limits of their own.
-        _probe.Rest();
+        probe.Rest();
         try
         {
             result = mirror is null ? Not("this mirror is not configured any more") : Compare(mirror, job);
@@ -184,7 +222,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             result = Not(e.Message);
             _host.Log($"comparing {job.Mirror}: {e}");
         }
-        _probe.Turn();
+        probe.Turn();
         bool compared = result.Outcome != VerifyOutcome.NotComparable;
         if (mirror is not null && compared) Publish(mirror, result);
         schedule?.Done(job.Full, _host.Time.GetElapsedTime(begin), compared);
@@ -327,10 +365,11 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         _host.Board.Changed -= Wake;
         _host.Board.FirstLoadBegan -= Forget;
         _stop.Cancel();
-        _wake.Set();
-        _thread?.Join();
+        Wake();
+        foreach (Lane lane in new[] { _quick, _full }) lane.Thread?.Join();
         _memory.Save();
-        _wake.Dispose();
+        _quick.Awake.Dispose();
+        _full.Awake.Dispose();
         _stop.Dispose();
     }
 }

@@ -95,17 +95,16 @@ public sealed class VerifyResponder(IVerifySide side, IByteChannel channel, Time
 
     void Begin(ReadOnlySpan<byte> body)
     {
+        if (_view is not null) throw new InvalidDataException("the other side begins a second time");
         ulong tid = BinaryPrimitives.ReadUInt64LittleEndian(body);
         if (side.ReadFacts(0, out VerifyFacts facts).IsError || tid == 0 || tid > facts.End)
         {
             Fail($"this side has no state as of {Tid.Format(tid)}, it has come to {Tid.Format(facts.End)}");
             return;
         }
-        _lease?.Dispose();
         _lease = side.Keep(tid);
         _view = new VerifyView(tid, (body[8] & 1) != 0, (body[8] & 2) != 0);
         _covered = VerifyRecord.First;
-        Result = null;
         _wire.Send(VerifyOp.Begin, 0);
     }
 
@@ -116,6 +115,11 @@ public sealed class VerifyResponder(IVerifySide side, IByteChannel channel, Time
         bool equal = end.Outcome == (int)VerifyOutcome.Equal;
         if (equal ? VerifyRecord.Compare(in _covered, in last) != 0 : end.Outcome != (int)VerifyOutcome.Differs)
             throw new InvalidDataException("the other side says that it is done, and has not asked for everything");
+        if (Result is not null || end.Records < 0 || end.DataBytes < 0 || end.HasOffset is not (0 or 1)
+            || end.Offset < 0)
+        {
+            throw new InvalidDataException("the other side says that it is done, with numbers that cannot be");
+        }
         ReadOnlySpan<byte> text = body[VerifyEnd.Bytes..];
         int zero = text.IndexOf((byte)0);
         Result = new VerifyResult

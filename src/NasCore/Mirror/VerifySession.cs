@@ -231,8 +231,9 @@ public sealed class VerifySession
         return body[1..];
     }
 
-    static long? OffsetOf(in VerifyRecord record) =>
-        record.RecType is RecType.Data or RecType.Db ? record.Key - record.DataLen : null;
+    // The record may be what the other side says.
+    static long? OffsetOf(in VerifyRecord record) => record.RecType is RecType.Data or RecType.Db
+        && record.DataLen >= 0 && record.Key >= record.DataLen ? record.Key - record.DataLen : null;
 
     // ------------------------------------------------------------------ the place
 

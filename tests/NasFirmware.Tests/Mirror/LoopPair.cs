@@ -225,9 +225,9 @@ sealed class LoopPair : IDisposable
     }
 
     /// <summary>Writes a file on the master and returns the TID at which it is durable.</summary>
-    internal ulong Write(string name, int bytes)
+    internal ulong Write(string name, int bytes, int pfs = 1)
     {
-        var dir = new Vnode(1, Tid.Max, HammerConst.RootObjId);
+        var dir = new Vnode(pfs, Tid.Max, HammerConst.RootObjId);
         byte[] raw = System.Text.Encoding.ASCII.GetBytes(name);
         Do(() => A.Fs.Create(dir, raw, ObjType.RegFile, 0x1A4, 0, 0, s_root, out _, out _));
         Assert.Equal(Errno.None, A.Fs.Lookup(dir, raw, out Vnode file, out _));

@@ -78,4 +78,57 @@ public sealed class MirrorRolesTests
         Assert.DoesNotContain('\u001b', read.Error + read.View!.Step);
         Assert.DoesNotContain('\n', read.View.Error!);
     }
+
+    [Theory]
+    [InlineData("", "is none")]
+    [InlineData("null", "null")]
+    [InlineData("{}", "is none")]
+    [InlineData("""{"kind":7}""", "is none")]
+    [InlineData("""{"kind":null}""", "'kind'")]
+    [InlineData("""{"kind":""}""", "'kind'")]
+    [InlineData("""{"kind":"a-kind-that-is-far-too-long"}""", "'kind'")]
+    [InlineData("""{"kind":"take","tid":""}""", "'tid'")]
+    [InlineData("""{"kind":"take","tid":"7"}""", "'tid'")]
+    [InlineData("""{"kind":"take","tid":"0x11112222333344445"}""", "'tid'")]
+    [InlineData("""{"kind":"take","tid":"0x-1"}""", "'tid'")]
+    [InlineData("""{"kind":"take","tid":7}""", "is none")]
+    [InlineData("""{"kind":"take","former":"x"}""", "is none")]
+    [InlineData("""{"kind":"begin","full":1}""", "is none")]
+    [InlineData("""{"kind":"begin","limitSeconds":-1}""", "'limitSeconds'")]
+    [InlineData("""{"kind":"begin","limitSeconds":2592001}""", "'limitSeconds'")]
+    [InlineData("""{"kind":"begin","limitSeconds":99999999999}""", "is none")]
+    [InlineData("""{"kind":"begin","to":[]}""", "is none")]
+    [InlineData("""{"kind":"view","id":"1"}""", "is none")]
+    [InlineData("""{"kind":"view","id":99999999999}""", "is none")]
+    [InlineData("""{"kind":"view","x":[[[[[[[[]]]]]]]]}""", "is none")]
+    public void Question_with_a_lie_is_not_answered(string json, string what)
+    {
+        var e = Assert.Throws<System.IO.InvalidDataException>(() =>
+            SwitchMessages.DecodeQuestion(System.Text.Encoding.UTF8.GetBytes(json)));
+        Assert.Contains(what, e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "is none")]
+    [InlineData("null", "null")]
+    [InlineData("[]", "is none")]
+    [InlineData("""{"ok":"yes"}""", "is none")]
+    [InlineData("""{"ok":true,"error":{}}""", "is none")]
+    [InlineData("""{"ok":true,"never":"no"}""", "is none")]
+    [InlineData("""{"ok":true,"tid":"0x"}""", "'tid'")]
+    [InlineData("""{"ok":true,"tid":"1"}""", "'tid'")]
+    [InlineData("""{"ok":true,"tid":"0x11112222333344445"}""", "'tid'")]
+    [InlineData("""{"ok":true,"fedBy":"me"}""", "is none")]
+    [InlineData("""{"ok":true,"view":7}""", "is none")]
+    [InlineData("""{"ok":true,"view":{}}""", "is none")]
+    [InlineData("""{"ok":true,"view":{"id":1}}""", "is none")]
+    [InlineData("""{"ok":true,"view":{"id":1e9,"mirror":"m"}}""", "is none")]
+    [InlineData("""{"ok":true,"view":{"id":1,"mirror":"m","done":1}}""", "is none")]
+    [InlineData("""{"ok":true,"view":{"id":1,"mirror":"m","tid":"x"}}""", "'view.tid'")]
+    public void Answer_with_a_lie_is_none(string json, string what)
+    {
+        var e = Assert.Throws<System.IO.InvalidDataException>(() =>
+            SwitchMessages.DecodeReply(System.Text.Encoding.UTF8.GetBytes(json)));
+        Assert.Contains(what, e.Message, StringComparison.Ordinal);
+    }
 }

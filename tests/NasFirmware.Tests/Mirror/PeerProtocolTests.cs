@@ -106,26 +106,37 @@ public sealed class PeerProtocolTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("null")]
-    [InlineData("[]")]
-    [InlineData("{}")]
-    [InlineData("""{"purpose":""}""")]
-    [InlineData("""{"purpose":"mir\u001bror"}""")]
-    [InlineData("""{"purpose":"mirror","version":0}""")]
-    [InlineData("""{"purpose":"mirror","version":2,"versionMin":3}""")]
-    [InlineData("""{"purpose":"mirror","mirror":""}""")]
-    [InlineData("""{"purpose":"mirror","sharedUuid":"00000000-0000-0000-0000-000000000000"}""")]
-    [InlineData("""{"purpose":"mirror","sharedUuid":"x"}""")]
-    [InlineData("""{"purpose":"mirror","features":[""]}""")]
-    [InlineData("""{"purpose":"mirror","features":[1,2]}""")]
-    [InlineData("""{"purpose":"mirror","silence":1}""")]
-    [InlineData("""{"purpose":"mirror","silence":-5000}""")]
-    public void Hello_with_a_lie_ends_the_connection_before_anyone_sees_it(string hello)
+    [InlineData("", "is none")]
+    [InlineData("null", "null")]
+    [InlineData("[]", "is none")]
+    [InlineData("""{}""", "is none")]
+    [InlineData("""{"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":""}""", "'purpose'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mir\u001bror"}""", "'purpose'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":7}""", "is none")]
+    [InlineData("""{"version":0,"versionMin":0,"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":1,"versionMin":0,"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":2,"versionMin":3,"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":65536,"versionMin":1,"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":-1,"versionMin":-1,"purpose":"mirror"}""", "'versions'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","mirror":""}""", "'mirror'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","mirror":"a\u0000b"}""", "'mirror'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"m","sharedUuid":"00000000-0000-0000-0000-000000000000"}""",
+        "'sharedUuid'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","sharedUuid":"x"}""", "is none")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","features":[""]}""", "'features'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","features":[1,2]}""", "is none")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","features":[null]}""", "'features'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","silence":1}""", "'silence'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","silence":-5000}""", "'silence'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","silence":9223372036854775807}""", "'silence'")]
+    [InlineData("""{"version":1,"versionMin":1,"purpose":"mirror","box":[]}""", "is none")]
+    public void Hello_with_a_lie_ends_the_connection_before_anyone_sees_it(string hello, string what)
     {
         var purpose = new Purpose();
         string line = Assert.Single(Served(stream => Say(stream, hello), purpose));
         Assert.StartsWith("nas1: the peer sent", line, StringComparison.Ordinal);
+        Assert.Contains(what, line, StringComparison.Ordinal);
         Assert.Null(purpose.Hello);
     }
 

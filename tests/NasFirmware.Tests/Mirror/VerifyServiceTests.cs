@@ -19,12 +19,13 @@ public sealed class VerifyServiceTests
     {
         readonly LoopBox _box;
 
-        internal Comparer(LoopBox box, VerifyMirror mirror, string? state = null)
+        internal Comparer(LoopBox box, VerifyMirror mirror, string? state = null, TimeProvider? time = null)
         {
             _box = box;
             Service = new VerifyService(new VerifyHost
             {
-                Box = box.Name, Volumes = box, Pfs = box, Dialer = this, Board = box.Board, Time = TimeProvider.System,
+                Box = box.Name, Volumes = box, Pfs = box, Dialer = this, Board = box.Board,
+                Time = time ?? TimeProvider.System,
                 Log = line => Lines.Add(line), State = state,
                 Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 },
             });
@@ -35,10 +36,14 @@ public sealed class VerifyServiceTests
         internal Comparer? Other { get; set; }
         internal string KnownAs { get; set; } = "";
         internal List<string> Lines { get; } = [];
+        /// <summary>Answers a connection in place of the other box; false: does not.</summary>
+        internal Func<MemoryDuplex, bool>? Answer { get; set; }
 
         public PeerConnection Dial(string peer, CancellationToken stop)
         {
             var pair = new MemoryDuplex();
+            if (Answer?.Invoke(pair) == true)
+                return new PeerConnection(new PeerIdentity(peer, new string('2', 64)), pair.A);
             var protocol = new PeerProtocol(Other!._box.Name, [Other.Service], TimeProvider.System, Other.Lines.Add);
             var connection = new PeerConnection(new PeerIdentity(KnownAs, new string('1', 64)), pair.B);
             new Thread(() =>
@@ -168,6 +173,70 @@ public sealed class VerifyServiceTests
         {
             System.IO.Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public void Full_comparison_that_takes_for_ever_keeps_no_quick_one_of_another_mirror_waiting()
+    {
+        using var pair = new LoopPair();
+        pair.Start();
+        ulong tid = pair.Write("file", 1000);
+        pair.UntilInStep(tid);
+        // Two sections, each of which is compared by itself; the clock stands.
+        var time = new PushedTime();
+        using var a = new Comparer(pair.A, Source, time: time) { KnownAs = "nas1" };
+        using var b = new Comparer(pair.B, Target) { KnownAs = "nas2", Other = a };
+        a.Other = b;
+        a.Service.Apply([Source, Source with { Name = "music" }]);
+        b.Service.Apply([Target, Target with { Name = "music" }]);
+        a.Service.Start();
+        b.Service.Start();
+        pair.A.Until(true, s => string.CompareOrdinal(s.ProvenTid, Tid.Format(tid)) >= 0);
+        MemoryDuplex? held = null;
+        a.Answer = duplex =>
+        {
+            if (Volatile.Read(ref held) is not null) return false;
+            Volatile.Write(ref held, duplex);
+            new NasFirmware.Control.MirrorFrames(duplex.B).Write(NasFirmware.Control.FrameKind.Welcome,
+                """{"version":1}"""u8);
+            return true;
+        };
+        VerifyJob full = a.Service.Enqueue("family", full: true);
+        PeerBox.Until(() => Volatile.Read(ref held) is not null, "the full one has begun");
+        for (int i = 0; i < 3; i++) Assert.Equal(VerifyJob.Equal, a.Ask(full: false, "music").Outcome);
+        // One of the same mirror waits for it, and another full one too; both have their turn.
+        VerifyJob quick = a.Service.Enqueue("family", full: false), other = a.Service.Enqueue("music", full: true);
+        Assert.Equal(VerifyJob.Equal, a.Ask(full: false, "music").Outcome);
+        Assert.Equal((false, false, false), (full.IsDone, quick.IsDone, other.IsDone));
+        // Nobody hears a word of it: a minute later it is given up.
+        time.Advance(TimeSpan.FromSeconds(61));
+        PeerBox.Until(() => full.IsDone && quick.IsDone && other.IsDone, "all have had their turn");
+        Assert.Equal((VerifyJob.NotComparable, "nas2 said nothing for 60 seconds"),
+            (full.View.Outcome, full.View.What));
+        Assert.Equal((VerifyJob.Equal, VerifyJob.Equal), (quick.View.Outcome, other.View.Outcome));
+    }
+
+    [Fact]
+    public void Quick_one_is_due_while_a_full_one_waits_for_its_turn()
+    {
+        var time = new PushedTime();
+        VerifyMirror mirror = Source with { FullEvery = TimeSpan.FromHours(1) };
+        var memory = new ProofMemory(null, time, _ => { });
+        var schedule = new VerifySchedule(new VerifyTimes(), mirror, memory, time);
+        var status = new MirrorStatus
+        {
+            Name = "family", IsSource = true, Peer = "nas2", Pfs = "data/family", Phase = MirrorPhase.InStep,
+            SlaveTid = Tid.Format(7),
+        };
+        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
+        time.Advance(TimeSpan.FromHours(2));
+        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
+        schedule.Done(full: false, TimeSpan.Zero, compared: true);
+        // The full one has never been done, and its thread is busy: the other one wakes when its own turn comes.
+        Assert.Equal(VerifyDue.Full, schedule.Due(status, out TimeSpan wait));
+        Assert.Equal(TimeSpan.FromSeconds(10), wait);
+        time.Advance(wait);
+        Assert.Equal(VerifyDue.Quick, schedule.Due(status, out _));
     }
 
     [Fact]
