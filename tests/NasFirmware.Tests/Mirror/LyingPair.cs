@@ -198,7 +198,7 @@ sealed class LyingPair : IDisposable
         while (Volatile.Read(ref at) < lies.Count) Sing();
         UntilInStep("family", tid);
         if (!Digest(A, 1, tid).IsSame(before)) Add(wrong, "the master has changed");
-        if (!Digest(B, Find("family"), tid).IsSame(before)) Add(wrong, "the slave is another");
+        Compare(Find("family"), tid, wrong);
         return wrong;
     }
 
@@ -236,8 +236,19 @@ sealed class LyingPair : IDisposable
         A.Service.Apply([Send("family"), Send("music")], []);
         tid = Write("b");
         UntilInStep("family", tid);
-        if (!Digest(B, pfsId, tid).IsSame(Digest(A, 1, tid))) Add(wrong, "the slave is not what its master is");
+        Compare(pfsId, tid, wrong);
         return wrong;
+    }
+
+    /// <summary>As of the state that the slave shows, which is this one or a later one.</summary>
+    void Compare(int pfsId, ulong tid, List<string> wrong)
+    {
+        Assert.True(B.Fs.TryGetPfs(pfsId, out PseudofsData has));
+        if (has.SyncEndTid < tid) Add(wrong, "the slave has not come to where it is said to be");
+        VerifyDigest there = Digest(B, pfsId, has.SyncEndTid), here = Digest(A, 1, has.SyncEndTid);
+        if (!there.IsSame(here))
+            Add(wrong, $"the slave has {there.Records} records, {there.DataBytes} bytes, its master {here.Records}, "
+                + $"{here.DataBytes}");
     }
 
     static void Judge(Lie lie, string? problem, List<string> wrong)
