@@ -439,7 +439,7 @@ public sealed class CardScriptTests : IDisposable
         truncate -s 40M /state
         mke2fs -q -F -t ext4 -L nashammer-state /state
         device=$(losetup -f --show /state)
-        trap 'umount /keep 2>/dev/null; losetup -d $device' EXIT
+        trap 'umount /keep 2>/dev/null || true; losetup -d $device' EXIT
         mkdir /keep
         open() { : >$notes; ( set +e +u; open_state $device /keep ); }
         filled() {
