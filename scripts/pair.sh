@@ -54,6 +54,31 @@ pair_rate() {
     done
 }
 
+# pair_long MILLISECONDS PERCENT BITS: from now on the cable is a long one: packets take so long each way, so many of
+# them are lost, so many bits a second fit (plain numbers). Before the daemons are started. What happened to the packets
+# is in $pair_folder/cable once pair_long_end was called.
+pair_long() {
+    local box address script=${BASH_SOURCE[0]%/*}/cable.py
+    for box in left right; do ip -n "$pair_space-$box" link set lan0 down; done
+    coproc pair_cable { exec python3 "$script" "$pair_space-left" "$pair_space-right" air0 "$1" "$2" "$3" \
+        "${SEED:-1}" "$pair_folder/cable"; }
+    pair_cable_pid=$!
+    read -r -t 20 -u "${pair_cable[0]}" _
+    for box in left right; do
+        address=10.93.0.1
+        [ $box = left ] || address=10.93.0.2
+        ip -n "$pair_space-$box" addr flush dev lan0
+        ip -n "$pair_space-$box" addr add "$address/24" dev air0
+        ip -n "$pair_space-$box" link set air0 up
+    done
+}
+pair_long_end() {
+    [ -n "${pair_cable_pid:-}" ] || return 0
+    kill "$pair_cable_pid" 2>/dev/null || true
+    wait "$pair_cable_pid" 2>/dev/null || true
+    pair_cable_pid=
+}
+
 # in_box BOX COMMAND...: in the box's network only; files and mounts are everybody's.
 in_box() { nsenter --net="/run/netns/$pair_space-$1" "${@:2}"; }
 
@@ -105,6 +130,7 @@ pair_end() {
     for box in left right; do
         box_stop $box KILL || true
     done
+    pair_long_end
     awk -v under="$pair_folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | while read -r place; do
         umount -l "$(printf '%b' "$place")" || true
     done

@@ -23,6 +23,7 @@ public sealed class OperatingScriptTests
                 && [ "$(box_status $1 '.mirrors[0].isSource')" = true ] \
                 && [ "$(number $1 '.mirrors[0].lagSeconds')" = 0 ]
         }
+        verb() { local box=$1; shift; "$H" switch-over family --socket "$T/$box/run/daemon.sock" "$@"; }
 
         """;
 
@@ -93,7 +94,6 @@ public sealed class OperatingScriptTests
     public void Switch_over_changes_the_roles_and_back_on_either_box_without_a_line_of_configuration()
     {
         PairScripts.Run(Prelude + """
-            verb() { local box=$1; shift; "$H" switch-over family --socket "$T/$box/run/daemon.sock" "$@"; }
             takes() { [ "$(box_status $1 '.mirrors[0].isSource | not')" = true ]; }
             box_start left; box_start right
             pair_wait 60 "in step" in_step_from left
@@ -105,7 +105,9 @@ public sealed class OperatingScriptTests
             echo more >&7; exec 7>&-
             sync "$MASTER/open"
             before=$(cat left/config.toml right/config.toml)
-            verb left --json | tee told
+            # All data are read on both sides before.
+            verb left --full --json | tee told
+            [ "$(jq -r '.proofs[0].fullTid' left/state/proofs.json)" != null ]
             [ "$(jq -r '.ok, .to' told | tr '\n' ' ')" = "true right " ]
             ! touch "$MASTER/denied" 2>/dev/null
             echo second >>"$SLAVE/file"; sync "$SLAVE/file"
