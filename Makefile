@@ -19,7 +19,7 @@ image-test:             ## the card in the emulator, with disks, another box, pu
 test:                   ## everything that must hold; the last line says how many passed
 	@scripts/test.sh
 
-test-full:              ## the same with the long forms of the tests, under an hour; the same last line
+test-full:              ## the same with the long forms, after image and image-test; the same last line
 	@scripts/test-full.sh
 
 demo:                   ## the main job, end to end, on real files: make demo [DEMO_DIR=folder]

@@ -224,7 +224,11 @@ def nothing_writes_to_the_card(r):
 
 
 def disk_pulled_and_returned(r):
-    board, since = r.board, time.monotonic()
+    board = r.board
+    wait(WAIT, "the mirror is in step", r.peer.in_step, 1)
+    # Pulled while this is on its way to the other box.
+    board.shell(f"head -c 2000000 /dev/urandom >{FAMILY}/{new_name('on-its-way')}; sync {FAMILY}")
+    since = time.monotonic()
     board.pull("photos")
     wait(WAIT, "the mount has gone", lambda: not mounted(board, PHOTOS) and mounted(board, "/srv/films"), 1)
     r.row("disk pulled: its mount goes, the other one stays", since)
