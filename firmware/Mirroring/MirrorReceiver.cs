@@ -323,7 +323,6 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
 /// <summary>What a target's session and its source tell, turned into the mirror's numbers.</summary>
 sealed class ReceiverSession(MirrorMeter meter, MirrorApply target) : MirrorWatcher
 {
-    const int LookEvery = 64;
     long _noted, _seen;
     int _records;
 
@@ -338,7 +337,7 @@ sealed class ReceiverSession(MirrorMeter meter, MirrorApply target) : MirrorWatc
     public override void Progress(long objId, long bytes)
     {
         _seen = bytes;
-        if (++_records % LookEvery != 0) return;
+        if (++_records % SenderSession.LookEvery != 0 && _seen - _noted < SenderSession.LookEveryBytes) return;
         meter.Moved(_seen - _noted);
         _noted = _seen;
     }

@@ -14,8 +14,8 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     Action<string> log)
     : MirrorWatcher
 {
-    /// <summary>Records between two looks at the counters.</summary>
-    const int LookEvery = 64;
+    /// <summary>Records, or bytes, between two looks at the counters: on a slow line one record is news.</summary>
+    internal const int LookEvery = 64, LookEveryBytes = 32 << 10;
 
     long _noted, _sent;
     int _records;
@@ -48,7 +48,7 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     public override void Progress(long objId, long bytes)
     {
         _sent = bytes;
-        if (++_records % LookEvery == 0) Note();
+        if (++_records % LookEvery == 0 || _sent - _noted >= LookEveryBytes) Note();
     }
 
     void Note()

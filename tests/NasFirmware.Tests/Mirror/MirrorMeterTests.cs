@@ -33,4 +33,23 @@ public sealed class MirrorMeterTests
         lag.Acknowledge(11);
         Assert.Equal((0, MirrorPhase.InStep), (meter.Status.LagSeconds, meter.Status.Phase));
     }
+
+    [Fact]
+    public void Speed_is_told_also_where_seconds_pass_between_records()
+    {
+        var time = new ManualClock();
+        var meter = new MirrorMeter(new StatusBoard(time), time, new MirrorStatus
+        {
+            Name = "family", IsSource = true, Peer = "nas3", Pfs = "data/family", Phase = MirrorPhase.Streaming,
+        });
+        using var lag = new MirrorLag(1, false, 10, time.GetTimestamp(), time, static _ => { });
+        var session = new SenderSession(meter, new SentCounter(), lag, 0, static _ => { });
+        for (int i = 1; i <= 16; i++)
+        {
+            session.Progress(1, i * 65_536L);
+            time.Advance(TimeSpan.FromSeconds(1));
+            session.Look();
+        }
+        Assert.Equal(65_536, meter.Status.BytesPerSecond);
+    }
 }
