@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using NasFirmware.Config;
 using NasFirmware.Status;
 using NasFirmware.Update;
+using NasLinux;
 
 namespace NasFirmware.Daemon;
 
@@ -42,6 +43,7 @@ static class DaemonHost
     /// <summary>The exit code; mistakes in the configuration are told on standard error.</summary>
     internal static int Run(DaemonStart start)
     {
+        NativeHeap.KeepSmall();
         using var hangUp = new HangUp();
         ConfigOutcome outcome = ConfigReader.ReadFile(start.ConfigPath, start.Box);
         foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(start.ConfigPath));

@@ -22,7 +22,8 @@ static class DaemonParts
         var verify = new VerifyPart(context, peers.Dialer, volumes, new MirrorPfs());
         var mirrors = new MirrorPart(context, peers, volumes, verify);
         var cleanup = new CleanupPart(context, volumes);
+        var thrift = new MemoryThrift(context.Time);
         // Mirrors before identity: at a reload the streams of a root end before it may get a copy of the key.
-        return [panel, server, volumes, cleanup, verify, mirrors, identity, peers];
+        return [panel, server, volumes, cleanup, verify, mirrors, identity, peers, thrift];
     }
 }

@@ -29,9 +29,13 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
         {
             Box = context.Settings.Box.Name, Volumes = volumes, Pfs = pfs, Dialer = dialer, Board = context.Board,
             Time = context.Time, State = context.Settings.Box.State, Log = line => PeerLog.Problem(log, line),
+            Paces = Paces,
         });
         context.Apis.Add(this);
     }
+
+    /// <summary>Shared by the connections of each mirror.</summary>
+    internal MirrorPaces Paces { get; } = new();
 
     /// <summary>To be given to <see cref="PeerProtocol"/>.</summary>
     internal VerifyService Service { get; }
@@ -40,8 +44,8 @@ sealed class VerifyPart : IDaemonPart, IDaemonApi
     internal static IReadOnlyList<VerifyMirror> Mirrors(Settings settings) => [.. settings.Mirrors
         .Where(m => m.Ssh is null && (m.From.Box == settings.Box.Name) != (m.To.Box == settings.Box.Name))
         .Select(m => m.From.Box == settings.Box.Name
-            ? new VerifyMirror(m.Name, m.To.Box, true, m.From.Volume, m.From.Pfs, m.VerifyFull)
-            : new VerifyMirror(m.Name, m.From.Box, false, m.To.Volume, m.To.Pfs, m.VerifyFull))];
+            ? new VerifyMirror(m.Name, m.To.Box, true, m.From.Volume, m.From.Pfs, m.VerifyFull, m.Bandwidth)
+            : new VerifyMirror(m.Name, m.From.Box, false, m.To.Volume, m.To.Pfs, m.VerifyFull, m.Bandwidth))];
 
     void Apply()
     {

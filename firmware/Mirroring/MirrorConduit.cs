@@ -26,7 +26,9 @@ sealed class MirrorConduit : IMirrorCarrier
 {
     const int RingBytes = 1 << 18;
     /// <summary>How far the stream may be ahead, and how often is told what was taken.</summary>
-    const int WindowBytes = 768 << 10, TakenEvery = 96 << 10, PieceMax = MirrorFrames.PayloadBytesMax;
+    const int WindowBytes = 768 << 10, TakenEvery = 128 << 10;
+    /// <summary>A frame with its head fills whole records of TLS.</summary>
+    const int PieceMax = (64 << 10) - 4;
 
     readonly LoopRuntime _runtime;
     readonly PeerLink _link;
@@ -38,7 +40,7 @@ sealed class MirrorConduit : IMirrorCarrier
     readonly Func<PeerEvent> _beat;
     readonly Action<PeerEvent> _heard;
     readonly Action? _looked;
-    int _ringAt, _ringCount, _writingBytes;
+    int _ringAt, _ringCount, _writingBytes, _lineWaiters;
     bool _ended, _discard, _writing, _beatWaits, _listening, _behind, _over, _drains;
     long _arrivedAt, _beatAt, _movedAt, _work, _takenHere, _takenSaid;
     string? _reason;
@@ -120,19 +122,24 @@ sealed class MirrorConduit : IMirrorCarrier
                 if (_ended) return 0;
                 _monitor.Wait(Timeout.InfiniteTimeSpan);
             }
+            bool wasFull = _ringCount == RingBytes;
             int n = Math.Min(Math.Min(destination.Length, _ringCount), RingBytes - _ringAt);
             _ring.AsSpan(_ringAt, n).CopyTo(destination);
             _ringAt = (_ringAt + n) % RingBytes;
             _ringCount -= n;
             _takenHere += n;
-            _monitor.PulseAll();
+            // The pump waits for room, the other thread for something to tell; each wakes up for a reason only.
+            if (wasFull || TellsTaken) _monitor.PulseAll();
             return n;
         }
     }
 
+    bool TellsTaken => IsWindowed && _takenHere - _takenSaid >= TakenEvery;
+
     public void Write(ReadOnlySpan<byte> source)
     {
-        for (; source.Length > PieceMax; source = source[PieceMax..]) WritePiece(source[..PieceMax]);
+        int max = Math.Min(PieceMax, _link.PayloadBytesMax);
+        for (; source.Length > max; source = source[max..]) WritePiece(source[..max]);
         WritePiece(source);
     }
 
@@ -158,8 +165,10 @@ sealed class MirrorConduit : IMirrorCarrier
     {
         using (_monitor.Hold())
         {
+            _lineWaiters++;
             while ((_writing || (_beatWaits && !isBeat) || !HasRoom(bytes)) && _reason is null)
                 _monitor.Wait(Timeout.InfiniteTimeSpan);
+            _lineWaiters--;
             if (_reason is not null) throw new IOException(_reason);
             _writing = true;
             _writingBytes = bytes;
@@ -176,7 +185,7 @@ sealed class MirrorConduit : IMirrorCarrier
             BytesOut += bytes;
             if (!IsWindowed) BytesTaken = BytesOut;
             if (bytes > 0) _movedAt = Now;
-            _monitor.PulseAll();
+            if (_beatWaits || _lineWaiters > 0) _monitor.PulseAll();
         }
     }
 
@@ -327,10 +336,11 @@ sealed class MirrorConduit : IMirrorCarrier
             using (_monitor.Hold())
             {
                 _listening = false;
+                bool wasEmpty = _ringCount == 0;
                 _ringCount += got;
                 BytesIn += got;
                 _arrivedAt = _movedAt = Now;
-                _monitor.PulseAll();
+                if (wasEmpty) _monitor.PulseAll();
             }
         }
     }
@@ -367,7 +377,7 @@ sealed class MirrorConduit : IMirrorCarrier
             throw new InvalidDataException($"{_link.Peer.Name} has taken {taken} bytes of {BytesOut}");
         BytesTaken = taken;
         _movedAt = Now;
-        _monitor.PulseAll();
+        if (_lineWaiters > 0) _monitor.PulseAll();
     }
 
     void PumpEnd(PeerEnd end)
@@ -410,7 +420,7 @@ sealed class MirrorConduit : IMirrorCarrier
             {
                 if (_reason is not null) return false;
                 TimeSpan left = _times.Beat - _runtime.Time.GetElapsedTime(_beatAt);
-                bool tells = IsWindowed && _takenHere - _takenSaid >= TakenEvery;
+                bool tells = TellsTaken;
                 _beatWaits = left <= TimeSpan.Zero || tells;
                 if (_beatWaits && !_writing)
                 {

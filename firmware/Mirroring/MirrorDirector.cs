@@ -173,6 +173,7 @@ sealed class MirrorDirector : IDisposable
             {
                 Name = e.Name, Peer = e.Options.Peer, Volume = e.Options.Volume, Pfs = e.Options.Pfs,
                 LagLimit = e.Options.LagLimit, Times = e.Options.Times, Awaits = roles[e.Name] == MirrorRole.Awaits,
+                Bandwidth = e.Options.Bandwidth,
             })];
         if (sends.SequenceEqual(_sends) && receives.SequenceEqual(_receives)) return;
         bool takesMore = receives.Except(_receives).Any();

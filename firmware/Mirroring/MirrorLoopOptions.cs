@@ -40,7 +40,7 @@ sealed record MirrorSendOptions
     public required string Volume { get; init; }
     /// <summary>Path of the PFS in the volume; empty: the root PFS.</summary>
     public string Pfs { get; init; } = "";
-    /// <summary>Bytes a second of the mirror stream; 0: no limit.</summary>
+    /// <summary>Bytes a second on the wire, comparisons included; 0: no limit.</summary>
     public long Bandwidth { get; init; }
     public TimeSpan LagLimit { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>Behind, and no byte moved for so long: the stream is restarted.</summary>
@@ -62,6 +62,8 @@ sealed record MirrorReceiveOptions
     public required string Volume { get; init; }
     /// <summary>Path of the slave PFS in the volume.</summary>
     public required string Pfs { get; init; }
+    /// <summary>Of what this side says, as <see cref="MirrorSendOptions.Bandwidth"/>.</summary>
+    public long Bandwidth { get; init; }
     public TimeSpan LagLimit { get; init; } = TimeSpan.FromSeconds(60);
     public MirrorTimes Times { get; init; } = new();
     /// <summary>A former master that does not know yet who feeds it: the first that comes does (MirrorRoles).

@@ -196,6 +196,7 @@ sealed class MirrorReceiver(MirrorHost host) : IPeerPurpose
         }
         using (lease)
         {
+            link.Limiter = host.Paces.Of(mirror.Options.Name, mirror.Options.Bandwidth, host.Runtime.Time);
             link.OwnSilence = mirror.Options.Times.Silence;
             bool isWindowed = hello.Features?.Contains(PeerFeature.Window) == true;
             link.Welcome(hello, isWindowed ? [PeerFeature.Window] : []);

@@ -41,6 +41,8 @@ sealed record MirrorHost
     /// <summary>Takes lines on one mirror, for who keeps its name apart from the text; null: they go to
     /// <see cref="Log"/>.</summary>
     public Action<MirrorLine>? LogMirror { get; init; }
+    /// <summary>Shared with who compares mirrors.</summary>
+    public MirrorPaces Paces { get; init; } = new();
     /// <summary>How this box is, in one line; goes to the others with each beat. Null: nobody knows.</summary>
     public Func<string?> State { get; init; } = static () => null;
     /// <summary>The state folder; null: nothing is kept over restarts.</summary>
@@ -375,9 +377,12 @@ sealed class MirrorSender : IPeerDialer, IDisposable
     /// <summary>How long the stream may stand still: longer each time that it did.</summary>
     TimeSpan Patience => _options.Stall * (int)Math.Min(1L << Math.Min(_stalls, 10), PatienceMax);
 
+    BandwidthLimiter? Limiter => _host.Paces.Of(_options.Name, _options.Bandwidth, _runtime.Time);
+
     MirrorConduit CallPeer(Guid shared, SenderSession session, CancellationToken stop)
     {
         PeerLink link = Dial(shared, stop, out bool isWindowed);
+        link.Limiter = Limiter;
         return new MirrorConduit(_runtime, link, _options.Times, Patience,
             () => session.Beat() with { State = PeerMessages.Line(_host.State()) }, e =>
             {
@@ -427,9 +432,6 @@ sealed class MirrorSender : IPeerDialer, IDisposable
     void StreamRun(IMirrorCarrier conduit, SenderSession session, MeteredSource source, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop, conduit.Closed);
-        TimeProvider time = _runtime.Time;
-        IByteChannel channel = _options.Bandwidth > 0
-            ? new PacedChannel(conduit, new BandwidthLimiter(_options.Bandwidth, time), time, ended.Token) : conduit;
         var options = new MirrorSourceOptions
         {
             TwoWay = true, Stream = true, Delay = _options.Times.BatchDelay,
@@ -437,9 +439,12 @@ sealed class MirrorSender : IPeerDialer, IDisposable
             // where nobody gives hints, they are all there is.
             ChunkBytes = _options.Ssh is null ? 0 : MirrorSourceOptions.ChunkBytesUsual,
         };
+        // A connection between boxes keeps the limit itself; what ssh makes of the stream is its own.
+        IByteChannel channel = _options.Ssh is not null && Limiter is { } limiter
+            ? new PacedChannel(conduit, limiter, _runtime.Time, ended.Token) : conduit;
         try
         {
-            new MirrorSourceSession(channel, source, options, time, session).Run(ended.Token);
+            new MirrorSourceSession(channel, source, options, _runtime.Time, session).Run(ended.Token);
         }
         catch (MirrorRefusedException e)
         {

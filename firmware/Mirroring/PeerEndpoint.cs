@@ -97,6 +97,7 @@ sealed class PeerEndpoint : IDisposable
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
             new WebApplicationOptions { ContentRootPath = Path.GetTempPath() });
         builder.WebHost.UseKestrelCore();
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new WirePool());
         builder.Services.AddLogging();
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.Configure<SocketTransportOptions>(o => o.MaxReadBufferSize = _options.ReadBufferBytes);

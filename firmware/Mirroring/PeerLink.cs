@@ -2,6 +2,7 @@ using System;
 using System.IO;
 using System.Text.Json.Serialization.Metadata;
 using System.Threading;
+using NasCore.Mirror;
 using NasFirmware.Control;
 
 namespace NasFirmware.Mirroring;
@@ -12,7 +13,11 @@ namespace NasFirmware.Mirroring;
 /// </summary>
 sealed class PeerLink : IDisposable
 {
+    /// <summary>In front of what is sent as a frame: its head.</summary>
+    const int FrameHeadBytes = 4;
+
     readonly PeerConnection _connection;
+    readonly PacedStream _stream;
     readonly string _box;
     readonly byte[] _message = new byte[PeerMessages.BytesMax];
     ITimer? _limit;
@@ -24,13 +29,19 @@ sealed class PeerLink : IDisposable
     {
         _connection = connection;
         _box = box;
-        Frames = new MirrorFrames(connection.Stream, "the connection to " + connection.Peer.Name);
+        _stream = new PacedStream(connection.Stream, time);
+        Frames = new MirrorFrames(_stream, "the connection to " + connection.Peer.Name);
         _limit = time.CreateTimer(static c => ((PeerConnection)c!).Dispose(), connection, PeerProtocol.HandshakeMax,
             Timeout.InfiniteTimeSpan);
     }
 
     internal PeerIdentity Peer => _connection.Peer;
     internal MirrorFrames Frames { get; }
+    /// <summary>Held to from now on, frames and what TLS adds to them; null: no limit.</summary>
+    internal BandwidthLimiter? Limiter { set => _stream.Limiter = value; }
+    /// <summary>A frame's payload that takes the line for no longer than a piece of the bandwidth.</summary>
+    internal int PayloadBytesMax => _stream.Limiter is { } limiter
+        ? Math.Clamp(limiter.PieceBytesMax - TlsRecord.Overhead - FrameHeadBytes, 1, int.MaxValue) : int.MaxValue;
     /// <summary>After how long without a word this side gives up; told by <see cref="Welcome"/>.</summary>
     internal TimeSpan? OwnSilence { get; set; }
     /// <summary>After how long without a word the other side gives up; null: it did not say.</summary>
@@ -149,6 +160,8 @@ sealed class PeerLink : IDisposable
     public void Dispose()
     {
         HandshakeDone();
+        // First the connection: whoever waits for its turn finds it closed.
         _connection.Dispose();
+        _stream.Dispose();
     }
 }

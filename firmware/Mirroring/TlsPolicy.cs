@@ -37,15 +37,16 @@ static class TlsPolicy
     /// <param name="allowsPairing">Pairing is open.</param>
     /// <param name="admit">Decides by the hash of the key, and by what it wants, whether the handshake goes on.
     /// </param>
+    /// <param name="hasAes">What the CPU has; null: this one.</param>
     internal static SslServerAuthenticationOptions Server(PeerKey key, bool allowsPairing,
-        Func<string, SslApplicationProtocol, bool> admit) =>
+        Func<string, SslApplicationProtocol, bool> admit, bool? hasAes = null) =>
         new()
         {
             ServerCertificateContext = SslStreamCertificateContext.Create(key.Certificate, null, offline: true),
             ClientCertificateRequired = true,
             EnabledSslProtocols = SslProtocols.Tls13,
             ApplicationProtocols = allowsPairing ? [Peer, Pairing] : [Peer],
-            CipherSuitesPolicy = new CipherSuitesPolicy(Suites(HasAes, asClient: false)),
+            CipherSuitesPolicy = new CipherSuitesPolicy(Suites(hasAes ?? HasAes, asClient: false)),
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             CertificateChainPolicy = ChainPolicy(),
             RemoteCertificateValidationCallback = (tls, certificate, _, _) => Check(certificate,
@@ -56,13 +57,13 @@ static class TlsPolicy
         };
 
     internal static SslClientAuthenticationOptions Client(PeerKey key, SslApplicationProtocol protocol,
-        Func<string, bool> admit) => new()
+        Func<string, bool> admit, bool? hasAes = null) => new()
         {
             TargetHost = "",
             ClientCertificateContext = SslStreamCertificateContext.Create(key.Certificate, null, offline: true),
             EnabledSslProtocols = SslProtocols.Tls13,
             ApplicationProtocols = [protocol],
-            CipherSuitesPolicy = new CipherSuitesPolicy(Suites(HasAes, asClient: true)),
+            CipherSuitesPolicy = new CipherSuitesPolicy(Suites(hasAes ?? HasAes, asClient: true)),
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             CertificateChainPolicy = ChainPolicy(),
             RemoteCertificateValidationCallback = (_, certificate, _, _) => Check(certificate, admit),

@@ -18,7 +18,9 @@ namespace NasFirmware.Mirroring;
 /// <param name="Volume">The volume here.</param>
 /// <param name="Pfs">Path of the PFS in it; empty: the root PFS.</param>
 /// <param name="FullEvery">How often the full form is done by itself; zero: never.</param>
-sealed record VerifyMirror(string Name, string Peer, bool IsSource, string Volume, string Pfs, TimeSpan FullEvery);
+/// <param name="Bandwidth">Bytes a second on the wire, the mirror's stream included; 0: no limit.</param>
+sealed record VerifyMirror(string Name, string Peer, bool IsSource, string Volume, string Pfs, TimeSpan FullEvery,
+    long Bandwidth = 0);
 
 /// <summary>What comparing stands on.</summary>
 sealed record VerifyHost
@@ -33,6 +35,8 @@ sealed record VerifyHost
     /// <summary>Folder where proofs are kept over restarts; null: they are not.</summary>
     public string? State { get; init; }
     public VerifyTimes Times { get; init; } = new();
+    /// <summary>Shared with the mirrors' streams.</summary>
+    public MirrorPaces Paces { get; init; } = new();
 }
 
 /// <summary>
@@ -243,6 +247,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
         {
             IVerifySide side = volume.Fs.VerifySide(pfsId);
             using PeerLink link = Call(mirror, side, stop.Token);
+            link.Limiter = LimiterOf(mirror);
             using CancellationTokenRegistration ending = stop.Token.Register(link.Dispose);
             using var channel = new VerifyChannel(link, _host.Time, _host.Times.Silence);
             var options = new VerifyOptions
@@ -262,6 +267,9 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             return Not(stop.IsCancellationRequested ? "it was stopped" : e.Message);
         }
     }
+
+    BandwidthLimiter? LimiterOf(VerifyMirror mirror) =>
+        _host.Paces.Of(mirror.Name, mirror.Bandwidth, _host.Time);
 
     PeerLink Call(VerifyMirror mirror, IVerifySide side, CancellationToken stop)
     {
@@ -312,6 +320,7 @@ sealed class VerifyService : IPeerPurpose, IDisposable
             link.Refuse($"{_host.Box}: the volume is not mounted, or has no such PFS", later: true);
             return;
         }
+        link.Limiter = LimiterOf(mirror);
         link.Welcome(hello);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop, volume.Gone);
         using CancellationTokenRegistration closing = ending.Token.Register(link.Dispose);

@@ -7,18 +7,19 @@ namespace NasCore.Mirror;
 /// <summary>
 /// A token bucket: bytes pass smoothly at the rate, with bursts of at most a twentieth of a second. So in any tenth of
 /// a second at most 1.5 times the rate passes, and a writer that always has something, and wakes up too late by less
-/// than a twentieth, loses nothing of it.
+/// than a twentieth, loses nothing of it. Thread-safe: several writers share the rate.
 /// Differs: the original sends a second's worth at once and then sleeps for the rest of the second.
 /// </summary>
 public sealed class BandwidthLimiter
 {
     const double BurstSeconds = 1.0 / 20;
 
+    readonly Lock _lock = new();
     readonly TimeProvider _time;
     readonly double _bytesPerTick;
     readonly double _burst;
     double _tokens;
-    long _last;
+    long _last, _taken;
 
     /// <param name="bytesPerSecond">At least 1.</param>
     /// <param name="time">Only its monotonic clock counts.</param>
@@ -36,15 +37,22 @@ public sealed class BandwidthLimiter
     /// <summary>Writes should be cut into pieces of this size.</summary>
     public int PieceBytesMax { get; }
 
+    /// <summary>All that was taken so far.</summary>
+    public long BytesTaken => Interlocked.Read(ref _taken);
+
     /// <summary>Takes the bytes from the bucket and says how long to wait before they may go out.</summary>
     public TimeSpan Take(int bytes)
     {
-        long now = _time.GetTimestamp();
-        _tokens = Math.Min(_burst, _tokens + ((now - _last) * _bytesPerTick));
-        _last = now;
-        _tokens -= bytes;
-        if (_tokens >= 0) return TimeSpan.Zero;
-        return TimeSpan.FromSeconds(-_tokens / _bytesPerTick / _time.TimestampFrequency);
+        lock (_lock)
+        {
+            long now = _time.GetTimestamp();
+            _tokens = Math.Min(_burst, _tokens + ((now - _last) * _bytesPerTick));
+            _last = now;
+            _tokens -= bytes;
+            _taken += bytes;
+            if (_tokens >= 0) return TimeSpan.Zero;
+            return TimeSpan.FromSeconds(-_tokens / _bytesPerTick / _time.TimestampFrequency);
+        }
     }
 }
 

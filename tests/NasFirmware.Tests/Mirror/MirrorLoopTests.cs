@@ -1,5 +1,7 @@
 using System;
+using System.Diagnostics;
 using System.Threading;
+using NasCore.Mirror;
 using NasCore.Ondisk;
 using NasCore.Primitives;
 using NasFirmware.Mirroring;
@@ -60,6 +62,38 @@ public sealed class MirrorLoopTests
         MirrorStatus status = pair.UntilInStep(tid);
         Assert.True(status.Reconnects >= 1);
         Assert.Equal(100_000, pair.SlaveSize("b"));
+    }
+
+    // The stream and every frame beside it, of both ends.
+    [Fact]
+    public void Stream_and_beats_are_held_to_the_bandwidth()
+    {
+        const long rate = 400_000;
+        const int bytes = 300_000;
+        using var pair = new LoopPair
+        {
+            Send = new MirrorSendOptions
+            {
+                Name = "family", Peer = "nas2", Volume = "data", Pfs = "family", Times = LoopPair.Times,
+                Bandwidth = rate,
+            },
+            Receive = new MirrorReceiveOptions
+            {
+                Name = "family", Peer = "nas1", Volume = "data", Pfs = "family", Times = LoopPair.Times,
+                Bandwidth = rate,
+            },
+        };
+        ulong tid = pair.Write("a", bytes);
+        long begin = Stopwatch.GetTimestamp();
+        pair.Start();
+        pair.UntilInStep(tid);
+        Assert.True(Stopwatch.GetElapsedTime(begin) > TimeSpan.FromSeconds((bytes - (rate / 20.0)) / rate));
+        BandwidthLimiter sent = pair.A.Host.Paces.Of("family", rate, TimeProvider.System)!;
+        BandwidthLimiter answered = pair.B.Host.Paces.Of("family", rate, TimeProvider.System)!;
+        Assert.InRange(sent.BytesTaken, bytes, bytes * 1.1);
+        Assert.InRange(answered.BytesTaken, 200, bytes / 10);
+        Assert.Equal(0, pair.A.Board.Snapshot("", "").Mirrors[0].Reconnects);
+        Assert.Equal(bytes, pair.SlaveSize("a"));
     }
 
     [Fact]

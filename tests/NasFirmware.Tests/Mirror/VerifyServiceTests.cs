@@ -8,6 +8,7 @@ using NasFirmware.Mirroring;
 using NasFirmware.Status;
 using NasFirmware.Tests.Peers;
 using Xunit;
+using BandwidthLimiter = NasCore.Mirror.BandwidthLimiter;
 
 namespace NasFirmware.Tests.Mirror;
 
@@ -27,11 +28,12 @@ public sealed class VerifyServiceTests
                 Box = box.Name, Volumes = box, Pfs = box, Dialer = this, Board = box.Board,
                 Time = time ?? TimeProvider.System,
                 Log = line => Lines.Add(line), State = state,
-                Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 },
+                Times = new VerifyTimes { GapMin = TimeSpan.Zero, Share = 1 }, Paces = Paces,
             });
             Service.Apply([mirror]);
         }
 
+        internal MirrorPaces Paces { get; } = new();
         internal VerifyService Service { get; }
         internal Comparer? Other { get; set; }
         internal string KnownAs { get; set; } = "";
@@ -95,6 +97,33 @@ public sealed class VerifyServiceTests
                 Assert.Equal((false, null, true), (here.ProvenFull, here.Differs, here.ProvenAt is not null));
                 Assert.Equal((false, null), (there.ProvenFull, there.Differs));
             }
+        }
+    }
+
+    // What both ends say in a comparison, whoever leads it, counts against the mirror's bandwidth.
+    [Fact]
+    public void Comparison_is_held_to_the_bandwidth_on_both_ends()
+    {
+        const long rate = 50_000_000;
+        using var pair = new LoopPair();
+        pair.Start();
+        pair.UntilInStep(pair.Write("file", 300_000));
+        using var a = new Comparer(pair.A, Source with { Bandwidth = rate }) { KnownAs = "nas1" };
+        using var b = new Comparer(pair.B, Target with { Bandwidth = rate }) { KnownAs = "nas2", Other = a };
+        a.Other = b;
+        a.Service.Start();
+        b.Service.Start();
+        foreach (Comparer end in new[] { a, b })
+        {
+            BandwidthLimiter here = a.Paces.Of("family", rate, TimeProvider.System)!;
+            BandwidthLimiter there = b.Paces.Of("family", rate, TimeProvider.System)!;
+            long before = here.BytesTaken, beforeThere = there.BytesTaken;
+            VerifyView view = end.Ask(full: true);
+            Assert.Equal(VerifyJob.Equal, view.Outcome);
+            // Heads of frames and what TLS adds count as well.
+            Assert.InRange(here.BytesTaken - before + there.BytesTaken - beforeThere, view.WireBytes + 100, 20_000);
+            Assert.InRange(here.BytesTaken - before, 50, 20_000);
+            Assert.InRange(there.BytesTaken - beforeThere, 50, 20_000);
         }
     }
 
