@@ -1,6 +1,9 @@
 using System;
 using System.CommandLine;
+using System.Linq;
 using NasFirmware.Config;
+using NasFirmware.Identity;
+using NasFirmware.Status;
 
 namespace NasFirmware.Cli;
 
@@ -45,6 +48,11 @@ static class ConfigCommand
     {
         ConfigOutcome outcome = ConfigReader.ReadFile(file, box);
         foreach (Mistake mistake in outcome.Mistakes) Console.Error.WriteLine(mistake.In(file));
+        if (outcome.Settings is { } settings && settings.Volumes.Count > 0 && settings.Volumes.All(v =>
+            IdentityPart.IsSource(settings, v.Name)))
+        {
+            Console.Error.WriteLine($"{file}: no mistake, but {Judgement.KeyOnCardAlone}");
+        }
         return outcome.Settings is null ? CommandLine.Failed : 0;
     }
 

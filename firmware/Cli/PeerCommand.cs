@@ -56,6 +56,18 @@ static class PeerCommand
         HelpName = "volume",
     };
 
+    static readonly Option<string?> s_forget = new("--forget")
+    {
+        Description = "That volume keeps no copy of the key from now on; what is there is taken away. Its free space "
+            + "may still hold the bytes: a disk for strangers is wiped.",
+        HelpName = "volume",
+    };
+    static readonly Option<bool> s_new = new("--new")
+    {
+        Description = "Give up the key, because a disk or a card with it is in other hands, and make a new one. The "
+            + "copies are replaced; other boxes have to be paired anew, and know the former key until then.",
+    };
+
     internal static Command Create()
     {
         var pair = With("pair", "Make this box and another one known to each other. Run it on both within two minutes: "
@@ -67,6 +79,8 @@ static class PeerCommand
         id.Add(s_copies);
         id.Add(s_take);
         id.Add(s_replace);
+        id.Add(s_forget);
+        id.Add(s_new);
         return new Command("peer", "The other boxes that this one knows.")
         {
             id, With("add", "Make another box known by its key.", Add, s_name, s_key, s_address),
@@ -140,15 +154,21 @@ static class PeerCommand
     {
         using var box = new Box(parsed);
         using DaemonClient? daemon = box.Daemon();
-        string? take = parsed.GetValue(s_take), replace = parsed.GetValue(s_replace);
-        if ((take ?? replace) is { } volume)
+        (string Request, string Volume)[] asked =
+        [
+            .. new[] { ("take", s_take), ("replace", s_replace), ("forget", s_forget) }
+                .Select(o => (o.Item1, parsed.GetValue(o.Item2))).Where(o => o.Item2 is not null)
+                .Select(o => (o.Item1, o.Item2!)),
+            .. parsed.GetValue(s_new) ? [("new", "")] : Array.Empty<(string, string)>(),
+        ];
+        if (asked.Length > 1) throw new UsageException("--take, --replace, --forget or --new, one of them");
+        if (asked is [var (request, volume)])
         {
-            if (take is not null && replace is not null) throw new UsageException("--take or --replace, not both");
             if (daemon is null) throw new IOException("the daemon does not run, which has the volumes mounted");
-            IdentityReply done = daemon.Post(take is null ? "/identity/replace" : "/identity/take",
-                new IdentityRequest(volume), IdentityApiJson.Default.IdentityRequest,
-                IdentityApiJson.Default.IdentityReply);
+            IdentityReply done = daemon.Post("/identity/" + request, new IdentityRequest(volume),
+                IdentityApiJson.Default.IdentityRequest, IdentityApiJson.Default.IdentityReply);
             Console.WriteLine(done.Key);
+            if (request == "new") CommandLine.Complain("pair this box anew with each other one: nashammer peer pair");
             return 0;
         }
         Console.WriteLine(box.Key.Hash);
@@ -169,6 +189,7 @@ static class PeerCommand
                 IdentityCopyState.Kept => $"a copy in {VolumeCopy.Place}",
                 IdentityCopyState.NotKept => "no copy",
                 IdentityCopyState.Never => "no copy: its root is mirrored to another box",
+                IdentityCopyState.Forgotten => "no copy: taken off it",
                 IdentityCopyState.Other => $"another key, of box {copy.Box}: {copy.Key}",
                 IdentityCopyState.Newer => "left alone: written by a newer version, or not readable",
                 _ => "not mounted",

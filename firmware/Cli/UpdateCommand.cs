@@ -19,6 +19,10 @@ static class UpdateCommand
 {
     const string Guard = "/usr/lib/nashammer/update-guard", Output = "/run/nashammer-update.log";
 
+    // On a card dpkg works in the card's own root, and what the one in memory shows may be older.
+    const string CardAdmin = "/run/nashammer-card/root/var/lib/dpkg";
+    static string Admin => Directory.Exists(CardAdmin) ? CardAdmin : "/var/lib/dpkg";
+
     static readonly Argument<string?> s_file = new("file")
     {
         Description = "The package, nashammer_VERSION_ARCH.deb.", Arity = ArgumentArity.ZeroOrOne,
@@ -141,7 +145,8 @@ static class UpdateCommand
         if (Field("Architecture") != here)
             throw new IOException($"{path}: it is for {Field("Architecture")}, this machine is {here}");
         string version = Field("Version");
-        string installed = Ask("/usr/bin/dpkg-query", "-W", "-f", "${Version}", "nashammer").Trim();
+        string installed = Ask("/usr/bin/dpkg-query", "--admindir=" + Admin, "-W", "-f", "${Version}", "nashammer")
+            .Trim();
         if (!older && Execute(["/usr/bin/dpkg", "--compare-versions", version, "gt", installed], out _) != 0)
             throw new IOException($"{path}: version {version} is not newer than {installed}, see --older");
         return version;

@@ -20,11 +20,14 @@ sealed record IdentityCopy
     public required string Pem { get; init; }
     /// <summary>What was learnt by pairing.</summary>
     public required PeerFile Peers { get; init; }
+    /// <summary>What the owner has decided; null: nothing.</summary>
+    public IdentityChoices? Choices { get; init; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(IdentityCopy))]
+[JsonSerializable(typeof(IdentityChoices))]
 sealed partial class IdentityJson : JsonSerializerContext;
 
 /// <summary>
@@ -77,6 +80,7 @@ static class IdentityFile
     {
         if (!PeerStore.IsName(copy.Box) || copy.Key is null || !PeerStore.IsKey(copy.Key)) return "its names";
         if (copy.Peers?.Peers is null || PeerStore.Fault(copy.Peers) is not null) return "its peers";
+        if (copy.Choices is { } choices && IdentityChoices.Fault(choices) is not null) return "its choices";
         if (copy.Pem is null) return "its key";
         using PeerKey? key = PeerKey.Parse(copy.Pem, out _);
         return key is null || !key.Certificate.HasPrivateKey || key.Hash != copy.Key ? "its key" : null;

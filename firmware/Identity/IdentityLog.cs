@@ -18,10 +18,14 @@ static partial class IdentityLog
     [LoggerMessage(4203, LogLevel.Warning, "volume={Volume}: the copy of the box's key: {Trouble}")]
     internal static partial void NotKept(ILogger log, string volume, string trouble);
 
-    [LoggerMessage(4204, LogLevel.Information, "volume={Volume}: its root is mirrored, the copy of the box's key was "
-        + "taken away")]
+    [LoggerMessage(4204, LogLevel.Information, "volume={Volume}: the copy of the box's key was taken away: its root "
+        + "is mirrored, or the owner wants none there")]
     internal static partial void Removed(ILogger log, string volume);
 
     [LoggerMessage(4205, LogLevel.Information, "{Count} peers taken over from the copy on a disk, which is newer")]
     internal static partial void PeersTaken(ILogger log, int count);
+
+    [LoggerMessage(4206, LogLevel.Warning, "the owner has given up the box's key: the new one is {Key}. Other "
+        + "boxes have to be paired anew")]
+    internal static partial void Renewed(ILogger log, string key);
 }

@@ -26,7 +26,7 @@ namespace NasFirmware.Identity;
  * The peers in the copies carry a generation: the newest wins among copies of the same key, whichever place it is in.
  *
  * The private key never leaves the box. A volume whose root PFS is the source of a mirror gets no copy, one that was
- * there is taken away without trace, and mirrors do not send a root PFS that holds one (MirrorSender, ControlMirror).
+ * there is taken away without trace, and no stream of a root PFS takes one along (KeyGuard).
  */
 
 /// <summary>What the owner decides about a volume's copy.</summary>
@@ -57,8 +57,10 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
     readonly LoopProbe _probe;
     readonly Thread _thread;
     IdentityStatus? _shown;
-    string? _stateProblem;
+    IdentityChoices _choices = new();
+    string? _stateProblem, _choicesProblem;
     volatile bool _isNew, _acknowledged, _stopping;
+    bool _isPutAside;
 
     internal IdentityPart(DaemonContext context, PeerPart peers, IVolumes volumes)
     {
@@ -69,6 +71,14 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         _state = context.Settings.Box.State;
         _start = context.Time.GetTimestamp();
         _stateProblem = peers.KeyDamage;
+        try
+        {
+            _choices = IdentityChoices.Load(_state);
+        }
+        catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+        {
+            _choicesProblem = e.Message;
+        }
         _probe = new LoopProbe("identity", context.Time);
         _thread = new Thread(Run) { IsBackground = true, Name = "identity" };
         context.Apis.Add(this);
@@ -173,7 +183,9 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             _seen.Remove(gone);
     }
 
-    bool IsAllSeen => _context.Settings.Volumes.All(v => _seen.ContainsKey(v.Name));
+    // Without any volume nothing was looked at: the configuration may be one that stands in for a mistaken one.
+    bool IsAllSeen => _context.Settings.Volumes.Count > 0
+        && _context.Settings.Volumes.All(v => _seen.ContainsKey(v.Name));
 
     // ------------------------------------------------------------------ the key
 
@@ -189,6 +201,7 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         {
             Box = _context.Settings.Box.Name, Key = _peers.Key.IsSettled ? _peers.Key.Hash : null, IsNew = _isNew,
             Copies = [.. _seen.Values.Select(s => s.Copy).OfType<IdentityCopy>()],
+            Retired = _choices.Retired,
             IsAllSeen = IsAllSeen, Elapsed = _context.Time.GetElapsedTime(_start),
         });
         switch (verdict)
@@ -213,8 +226,27 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         PeerKey key = PeerKey.Parse(copy.Pem, out _)!;
         Save(key, copy.IsNew);
         _isNew = copy.IsNew;
+        IdentityChoices theirs = copy.Choices ?? new IdentityChoices();
+        Choose(new IdentityChoices { Without = [.. _choices.Without.Union(theirs.Without)] }
+            .Retire(theirs.Retired.Union(_choices.Retired).Where(k => k != copy.Key)));
         Restore(copy.Key, copy.Peers);
         Become(key);
+    }
+
+    void Choose(IdentityChoices choices)
+    {
+        bool isNothing = _choices.IsNothing && choices.IsNothing;
+        _choices = choices;
+        if (isNothing) return;
+        try
+        {
+            choices.Save(_state);
+            _choicesProblem = null;
+        }
+        catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+        {
+            _choicesProblem = $"what was decided about keys cannot be kept in {_state}: {e.Message}";
+        }
     }
 
     bool Restore(string key, PeerFile peers)
@@ -244,7 +276,8 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         string path = Path.Combine(_state, PeerKey.FileName);
         try
         {
-            if (_peers.KeyDamage is not null && File.Exists(path)) File.Move(path, path + ".damaged", overwrite: true);
+            if (_peers.KeyDamage is not null && !_isPutAside) PutAside(path);
+            _isPutAside = true;
             key.Save(_state, isNew);
             _stateProblem = null;
         }
@@ -253,6 +286,14 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             _stateProblem = $"the key of the box cannot be kept in {_state}: {e.Message}";
             DaemonLog.PartFailed(_log, "identity", _stateProblem, null);
         }
+    }
+
+    // Whatever it is: for a person to look at.
+    static void PutAside(string path)
+    {
+        string aside = path + ".damaged";
+        if (Directory.Exists(path)) Directory.Move(path, aside);
+        else if (File.Exists(path)) File.Move(path, aside, overwrite: true);
     }
 
     // ------------------------------------------------------------------ peers
@@ -275,24 +316,41 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         // A machine behind ssh knows us by another key.
         bool isKnown = _context.Board.Snapshot("", "").Mirrors.Any(m => m.Phase >= MirrorPhase.FirstLoad
             && !_context.Settings.Mirrors.Any(s => s.Name == m.Name && s.Ssh is not null));
-        if (!isKnown && !_acknowledged) return;
+        if (!isKnown && !IsAcknowledged()) return;
         PeerKey.Told(_state);
         _isNew = false;
     }
 
+    // Whoever acknowledges may mean something else, a missing disk, say. It makes the key final only where no former
+    // one can turn up any more: every volume was looked at, and none holds what cannot be read.
+    bool IsAcknowledged()
+    {
+        bool isAcknowledged = _acknowledged;
+        _acknowledged = false;
+        return isAcknowledged && IsAllSeen && !_seen.Values.Any(s => s.IsNewer
+            || (s.Copy is { } copy && copy.Box == _context.Settings.Box.Name && copy.Key != _peers.Key.Hash));
+    }
+
     // ------------------------------------------------------------------ copies
 
-    bool IsSource(string volume) => _context.Settings.Mirrors.Any(m =>
-        m.From.Box == _context.Settings.Box.Name && m.From.Volume == volume && m.From.Pfs.Length == 0);
+    /// <summary>The root PFS of that volume is sent to another box, or another volume.</summary>
+    internal static bool IsSource(Settings settings, string volume) => settings.Mirrors.Any(m =>
+        m.From.Box == settings.Box.Name && m.From.Volume == volume && m.From.Pfs.Length == 0);
+
+    bool IsSource(string volume) => IsSource(_context.Settings, volume);
+
+    bool IsOthers(SeenCopy seen) => seen.IsOthers(_context.Settings.Box.Name, _peers.Key.Hash, _choices);
+
+    bool IsWithout(SeenCopy seen) => _choices.Without.Contains(seen.Handle.Fs.Volumes.FsId);
 
     void Keep(SeenCopy seen)
     {
         using IDisposable? use = seen.Handle.TryUse();
         if (use is null || seen.Handle.Fs.IsReadOnly || seen.Handle.Fs.Health.IsCritical) return;
         string name = seen.Handle.Name;
-        bool isOthers = seen.IsOthers(_context.Settings.Box.Name, _peers.Key.Hash);
+        bool isOthers = IsOthers(seen);
         if (isOthers || seen.IsNewer || seen.IsForeignPlace) return;
-        if (IsSource(name))
+        if (IsSource(name) || IsWithout(seen))
         {
             if (seen.Remove()) IdentityLog.Removed(_log, name);
         }
@@ -301,7 +359,7 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             byte[] wanted = IdentityFile.Write(new IdentityCopy
             {
                 Box = _context.Settings.Box.Name, Key = _peers.Key.Hash, IsNew = _isNew, Pem = _peers.Key.Pem(),
-                Peers = peers,
+                Peers = peers, Choices = _choices.IsNothing ? null : _choices,
             });
             if (seen.Write(wanted)) IdentityLog.Kept(_log, name);
         }
@@ -335,9 +393,62 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         lock (_turning)
         {
             Look();
-            SeenOf(volume).Forget();
+            SeenCopy seen = SeenOf(volume);
+            seen.Forget();
+            if (IsWithout(seen)) Choose(_choices.Serve(seen.Handle.Fs.Volumes.FsId));
         }
         Wake();
+        return new IdentityReply(_peers.Key.Hash);
+    }
+
+    /// <summary>
+    /// The box gives up its key and makes another. The copies on its disks are replaced, those on disks that are away
+    /// as soon as they come; nothing brings the former key back. Other boxes have to be paired anew.
+    /// </summary>
+    internal IdentityReply Renew()
+    {
+        lock (_turning)
+        {
+            if (!_peers.Key.IsSettled) throw new IOException("the key of this box is still looked for on its disks");
+            IdentityChoices before = _choices;
+            PeerKey key = PeerKey.Make();
+            try
+            {
+                // First: were it cut off after the key, the disks would be taken for another box's.
+                Choose(before.Retire([_peers.Key.Hash]));
+                if (_choicesProblem is { } problem) throw new IOException(problem);
+                // Not as new: a former key that turns up must not take its place.
+                key.Save(_state, isNew: false);
+            }
+            catch (Exception e) when (Cli.CommandLine.IsExpected(e))
+            {
+                Choose(before);
+                throw;
+            }
+            _stateProblem = null;
+            Become(key);
+            Turn();
+            IdentityLog.Renewed(_log, key.Hash);
+        }
+        return new IdentityReply(_peers.Key.Hash);
+    }
+
+    /// <summary>That file system keeps no copy from now on.</summary>
+    internal IdentityReply TakeOff(string volume)
+    {
+        lock (_turning)
+        {
+            Look();
+            SeenCopy seen = SeenOf(volume);
+            if (IsOthers(seen)) throw new IOException($"{volume} carries the key of another box, {seen.Copy!.Box}");
+            if (seen.Handle.Fs.IsReadOnly) throw new IOException($"{volume} is mounted read-only");
+            Choose(_choices.Leave(seen.Handle.Fs.Volumes.FsId));
+            if (_choicesProblem is { } problem) throw new IOException(problem);
+            Turn();
+            if (seen.WriteFault is { } fault) throw new IOException($"{volume}: {fault}");
+            if (VolumeCopy.IsThere(seen.Handle.Fs))
+                throw new IOException($"{volume}: {VolumeCopy.Place} cannot be taken away; see nashammer status");
+        }
         return new IdentityReply(_peers.Key.Hash);
     }
 
@@ -352,6 +463,11 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         app.MapPost("/identity/replace", ControlApi.Handle(async c => ControlApi.Reply(
             Replace((await ControlApi.Body(c, IdentityApiJson.Default.IdentityRequest)).Volume),
             IdentityApiJson.Default.IdentityReply)));
+        app.MapPost("/identity/forget", ControlApi.Handle(async c => ControlApi.Reply(
+            TakeOff((await ControlApi.Body(c, IdentityApiJson.Default.IdentityRequest)).Volume),
+            IdentityApiJson.Default.IdentityReply)));
+        app.MapPost("/identity/new", ControlApi.Handle(_ => ControlApi.Reply(Renew(),
+            IdentityApiJson.Default.IdentityReply)));
     }
 
     // ------------------------------------------------------------------ status
@@ -365,7 +481,7 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         var now = new IdentityStatus
         {
             Key = _peers.Key.IsSettled ? _peers.Key.Hash : null, IsNew = _isNew, ConcernsOthers = concernsOthers,
-            Problem = _stateProblem ?? _peers.Peers.Problem,
+            Problem = _stateProblem ?? _choicesProblem ?? _peers.Peers.Problem,
             Copies = [.. settings.Volumes.Select(v => Status(v.Name))],
         };
         if (_shown is not null && _shown.Copies.SequenceEqual(now.Copies)
@@ -384,7 +500,7 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
         status = status with { Problem = seen.WriteFault };
         if (!_peers.Key.IsSettled) return status;
         if (seen.IsNewer) return status with { State = IdentityCopyState.Newer };
-        if (seen.IsOthers(_context.Settings.Box.Name, _peers.Key.Hash))
+        if (IsOthers(seen))
             return status with { State = IdentityCopyState.Other, Box = seen.Copy!.Box, Key = seen.Copy.Key };
         if (seen.IsForeignPlace)
         {
@@ -395,8 +511,11 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             };
         }
         if (seen.Copy is not null) return status with { State = IdentityCopyState.Kept };
-        bool never = IsSource(volume);
-        return status with { State = never ? IdentityCopyState.Never : IdentityCopyState.NotKept };
+        return status with
+        {
+            State = IsSource(volume) ? IdentityCopyState.Never
+                : IsWithout(seen) ? IdentityCopyState.Forgotten : IdentityCopyState.NotKept,
+        };
     }
 
     public void Dispose() => _wake.Dispose();

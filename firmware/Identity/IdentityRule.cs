@@ -31,7 +31,9 @@ sealed record IdentityFacts
     public bool IsNew { get; init; }
     /// <summary>The copies that are believed, of whichever box.</summary>
     public required IReadOnlyList<IdentityCopy> Copies { get; init; }
-    /// <summary>Every volume of the configuration was looked at.</summary>
+    /// <summary>Keys that the box gave up, by the state folder.</summary>
+    public IReadOnlyList<string> Retired { get; init; } = [];
+    /// <summary>Every volume of the configuration was looked at, and it has one.</summary>
     public required bool IsAllSeen { get; init; }
     /// <summary>Since the start.</summary>
     public required TimeSpan Elapsed { get; init; }
@@ -65,6 +67,9 @@ static class IdentityRule
     static IdentityCopy? Former(IdentityFacts facts)
     {
         IdentityCopy[] own = [.. facts.Copies.Where(c => c.Box == facts.Box && c.Key != facts.Key)];
+        // A disk that was away does not bring back a key that was given up meanwhile.
+        HashSet<string> retired = [.. facts.Retired, .. own.SelectMany(c => c.Choices?.Retired ?? [])];
+        own = [.. own.Where(c => !retired.Contains(c.Key))];
         // The state folder's new key gives way to one that others know only.
         if (facts.Key is not null) own = [.. own.Where(c => !c.IsNew)];
         return own.OrderBy(c => c.IsNew).ThenByDescending(c => c.Peers.Generation)

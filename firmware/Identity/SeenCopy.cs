@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using NasCore.Primitives;
 using NasFirmware.Daemon;
 
@@ -44,8 +45,8 @@ sealed class SeenCopy
     }
 
     /// <summary>It carries another identity, which is not ours to overwrite.</summary>
-    internal bool IsOthers(string box, string key) =>
-        Copy is { } copy && copy.Key != key && !(copy.IsNew && copy.Box == box);
+    internal bool IsOthers(string box, string key, IdentityChoices choices) => Copy is { } copy && copy.Key != key
+        && !(copy.IsNew && copy.Box == box) && !choices.Retired.Contains(copy.Key);
 
     /// <summary>The owner gives up what is there.</summary>
     internal void Forget()

@@ -54,8 +54,8 @@ sealed class PeerKey : IDisposable
     }
 
     /// <summary>
-    /// The box's key if the state folder has it; else one that is not settled. A file that is no key counts as none:
-    /// <paramref name="damage"/> says what is wrong with it.
+    /// The box's key if the state folder has it; else one that is not settled. What is there and is no key, cannot be
+    /// read, or can be read by others counts as none: <paramref name="damage"/> says what is wrong with it.
     /// </summary>
     internal static PeerKey LoadOrWait(string stateFolder, out string? damage)
     {
@@ -63,9 +63,9 @@ sealed class PeerKey : IDisposable
         string path = Path.Combine(stateFolder, FileName);
         try
         {
-            if (File.Exists(path)) return Load(path);
+            if (Path.Exists(path)) return Load(path);
         }
-        catch (PeerKeyException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             damage = e.Message;
         }
@@ -106,11 +106,13 @@ sealed class PeerKey : IDisposable
     /// <summary><see cref="PeerKeyException"/> if the file is no key.</summary>
     internal static PeerKey Load(string path)
     {
+        if (Directory.Exists(path)) throw Damaged(path, null);
         if (new FileInfo(path).Length > FileBytesMax) throw Damaged(path, null);
         if ((File.GetUnixFileMode(path) & ~OwnerOnly) != 0)
         {
             throw new IOException(
-                $"{path}: others than its owner may read it; chmod 600 it, and make a new one if somebody did");
+                $"{path}: others than its owner may read it; chmod 600 it, and make a new one if somebody did "
+                + "(nashammer peer id --new)");
         }
         string pem = File.ReadAllText(path);
         return Parse(pem, out Exception? cause) ?? throw Damaged(path, cause);

@@ -96,9 +96,19 @@ static class Judgement
 
     const string NewKey = "this box has a new key: no former one was found on its card or its disks";
 
+    internal const string KeyOnCardAlone = "the key of this box is on its card alone, since no file system may keep a "
+        + "copy: if the card dies it has to be paired anew. A root that is mirrored keeps none; mirror a PFS instead, "
+        + "or add a volume";
+
     static IEnumerable<string> Notices(BoxStatus box)
     {
         if (box.Identity is { IsNew: true, ConcernsOthers: false }) yield return NewKey;
+        if (box.Identity is { Key: not null, ConcernsOthers: true, Copies: { Count: > 0 } copies }
+            && copies.All(c => c.State is IdentityCopyState.Never or IdentityCopyState.Forgotten
+                or IdentityCopyState.NotKept))
+        {
+            yield return KeyOnCardAlone;
+        }
         if (box.Update is { Phase: UpdatePhase.Trial } update) yield return UpdateState.Sentence(update);
     }
 

@@ -172,6 +172,8 @@ enum IdentityCopyState
     NotKept,
     /// <summary>Its root PFS is mirrored to another box, where the key must not go.</summary>
     Never,
+    /// <summary>The owner has taken it off, `peer id --forget`.</summary>
+    Forgotten,
     /// <summary>It carries another key than this box has.</summary>
     Other,
     /// <summary>Left alone: written by a newer version, or not readable.</summary>

@@ -410,4 +410,120 @@ public sealed class IdentityPartTests : IDisposable
         }
         Assert.Equal(Errno.None, fs.SyncAndWait());
     }
+
+    [Theory, InlineData("folder"), InlineData("open to all"), InlineData("empty")]
+    public void Key_that_cannot_be_read_from_the_card_is_taken_from_a_disk(string damage)
+    {
+        string key = Paired();
+        _box!.Dispose();
+        _box = null;
+        string path = Path.Combine(State("card1"), PeerKey.FileName);
+        if (damage == "open to all") File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.OtherRead);
+        else File.Delete(path);
+        if (damage == "folder") Directory.CreateDirectory(Path.Combine(path, "in the way"));
+        if (damage == "empty") File.WriteAllText(path, "");
+        Box box = Start("card1", "ab");
+        Assert.Equal((true, key), (box.Key.IsSettled, box.Key.Hash));
+        Assert.True(Path.Exists(path + ".damaged"));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
+        Assert.Equal((key, true), (Start("card1", "").Key.Hash, _box!.Key.IsSettled));
+    }
+
+    // A mistaken configuration, or a missing disk: the owner acknowledges that, and knows of no key.
+    [Theory, InlineData(""), InlineData(Two)]
+    public void Acknowledging_makes_no_new_key_final_while_disks_were_not_looked_at(string config)
+    {
+        string key = Paired();
+        Box box = Start("card2", "", config);
+        Assert.False(box.Key.IsSettled);
+        box.Clock.Advance(TimeSpan.FromSeconds(121));
+        box.Part.Turn();
+        Assert.NotEqual(key, box.Key.Hash);
+        box.Part.Start();
+        box.Context.Board.Acknowledge();
+        box.Part.Stop(TestContext.Current.CancellationToken);
+        box.Part.Turn();
+        Assert.True(box.Status.Identity!.IsNew);
+        box = Start("card2", "ab");
+        Assert.Equal((key, false), (box.Key.Hash, box.Status.Identity!.IsNew));
+    }
+
+    [Fact]
+    public void Acknowledging_makes_a_new_key_final_where_no_former_one_can_be()
+    {
+        Box box = Start("card1", "ab");
+        Assert.True(box.Status.Identity!.IsNew);
+        box.Part.Start();
+        box.Context.Board.Acknowledge();
+        box.Part.Stop(TestContext.Current.CancellationToken);
+        box.Part.Turn();
+        Assert.False(box.Status.Identity!.IsNew);
+    }
+
+    [Fact]
+    public void Key_that_was_given_up_comes_back_by_no_disk()
+    {
+        string key = Paired();
+        Box box = Start("card1", "a");
+        string renewed = box.Part.Renew().Key;
+        Assert.NotEqual(key, renewed);
+        Assert.Equal((renewed, IdentityCopyState.Kept, false),
+            (box.Key.Hash, box.State("a"), box.Status.Identity!.IsNew));
+        Assert.Equal("nas2", Assert.Single(box.Peers.All()).Name);
+        Assert.Contains(renewed, System.Text.Encoding.ASCII.GetString(Content("a", box)), StringComparison.Ordinal);
+        // A new card, both disks: that which was away has the former key.
+        box = Start("card2", "ab");
+        Assert.Equal(renewed, box.Key.Hash);
+        Assert.Equal((IdentityCopyState.Kept, IdentityCopyState.Kept), (box.State("a"), box.State("b")));
+        Assert.DoesNotContain(box.Status.Problems, p => p.Contains("key", StringComparison.Ordinal));
+        // Each place knows it by now.
+        box = Start("card3", "b");
+        box.Clock.Advance(TimeSpan.FromSeconds(21));
+        box.Part.Turn();
+        Assert.Equal(renewed, box.Key.Hash);
+    }
+
+    [Fact]
+    public void Disk_alone_that_carries_a_given_up_key_is_not_believed_by_a_card_that_knows()
+    {
+        string key = Paired();
+        string renewed = Start("card1", "a").Part.Renew().Key;
+        Box box = Start("card1", "b");
+        Assert.Equal((renewed, IdentityCopyState.Kept), (box.Key.Hash, box.State("b")));
+        Assert.DoesNotContain(key, System.Text.Encoding.ASCII.GetString(Content("b", box)).Split("choices")[0],
+            StringComparison.Ordinal);
+    }
+
+    static byte[] Content(string disk, Box box)
+    {
+        Assert.Equal(Errno.None, VolumeCopy.Read(box.Find(disk)!.Fs, out byte[]? content));
+        return content!;
+    }
+
+    [Fact]
+    public void Disk_from_which_the_key_was_taken_off_gets_none_until_the_owner_wants_it()
+    {
+        // Disks made by the tests have the same fsid: one of them only.
+        const string one = "[volumes.a]\nlabel = \"a\"\nmount = \"/a\"\n[peers.nas2]\naddress = \"h:1\"\n";
+        Box box = Start("card1", "a", one);
+        Assert.Equal(IdentityCopyState.Kept, box.State("a"));
+        box.Part.TakeOff("a");
+        Assert.Equal((IdentityCopyState.Forgotten, false), (box.State("a"), VolumeCopy.IsThere(box.Find("a")!.Fs)));
+        Assert.Contains(box.Status.Notices, n => n.Contains("on its card alone", StringComparison.Ordinal));
+        box = Start("card1", "a", one);
+        Assert.Equal((IdentityCopyState.Forgotten, false), (box.State("a"), VolumeCopy.IsThere(box.Find("a")!.Fs)));
+        box.Part.Replace("a");
+        box.Part.Turn();
+        Assert.Equal(IdentityCopyState.Kept, box.State("a"));
+        Assert.DoesNotContain(box.Status.Notices, n => n.Contains("on its card alone", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Damaged_choices_are_told()
+    {
+        Paired();
+        File.WriteAllText(Path.Combine(State("card1"), IdentityChoices.FileName), "{");
+        Assert.Contains(Start("card1", "ab").Status.Problems,
+            p => p.Contains("identity.json", StringComparison.Ordinal));
+    }
 }

@@ -53,9 +53,19 @@ public sealed class IdentityPairTests
             phase_is Unreachable
             box right panel --acknowledge
             pair_wait 20 "the owner knows" eval '! box right status | grep -q "new key"'
+            # A disk is to keep no key, and is to keep one again.
+            "$H" peer id --forget disk-right --config right/config.toml
+            [ ! -e right/mnt/.nashammer ]
+            "$H" peer id --replace disk-right --config right/config.toml
+            pair_wait 20 "copies of right" kept right
+            # The disk that was lost knew right's key; left gives its own up, too.
+            renewed=$("$H" peer id --new --config left/config.toml)
+            [ "$renewed" = "$(id left)" ]
+            [ "$renewed" != "$(cat left/key)" ]
+            grep -q "$renewed" left/mnt/.nashammer/identity
             # Paired anew, it is loaded anew.
             "$H" peer add right "$(id right)" 10.93.0.2 --config left/config.toml
-            "$H" peer add left "$(cat left/key)" 10.93.0.1 --config right/config.toml
+            "$H" peer add left "$renewed" 10.93.0.1 --config right/config.toml
             pair_wait 120 "both are in step" in_step
             equal
             sound

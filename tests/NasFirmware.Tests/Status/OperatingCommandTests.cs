@@ -35,6 +35,8 @@ public sealed class OperatingCommandTests
         ("nashammer peer pair nas1.local", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
         ("nashammer peer pair 192.168.1.20", Peers, "Start(\"peer\", \"pair\", $\"127.0.0.1:{port}\""),
         ("nashammer peer id", Peers, "Run(\"peer\", \"id\""),
+        ("nashammer peer id --forget backup", "Pair/IdentityPairTests.cs", "\"$H\" peer id --forget disk-right"),
+        ("nashammer peer id --new", "Pair/IdentityPairTests.cs", "$(\"$H\" peer id --new"),
         ("nashammer peer add nas2 KEY 192.168.1.20", Peers, "Run(\"peer\", \"add\", \"nas2\""),
         ("nashammer peer list", Peers, "Run(\"peer\", \"list\""),
         ("nashammer peer remove nas2", Peers, "Run(\"peer\", \"remove\", \"nas2\""),
