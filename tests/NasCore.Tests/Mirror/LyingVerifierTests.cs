@@ -1,12 +1,9 @@
 using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
-using System.IO;
 using System.Linq;
-using System.Text;
 using System.Threading;
 using NasCore.Mirror;
-using NasCore.Ondisk;
 using NasCore.Primitives;
 using Xunit;
 

@@ -202,7 +202,8 @@ public sealed class CardScriptTests : IDisposable
             good one | put config.toml
             $scripts/card-config choose
             # With Notepad: a byte order mark, and lines that end so; a name with a typo; nobody without a share.
-            printf '\xef\xbb\xbfann first words\r\nbern typo\r\n# a comment\r\nroot secret\r\nben\r\n' | put passwords.txt
+            printf \
+                '\xef\xbb\xbfann first words\r\nbern typo\r\n# a comment\r\nroot secret\r\nben\r\n' | put passwords.txt
             $scripts/card-shares
             says $card/shares.conf '[pictures]'
             says /calls 'restart smbd.service'
