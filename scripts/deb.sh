@@ -58,12 +58,16 @@ changelog() {
         END { sign() }' CHANGELOG.md
 }
 
-# The runtime is linked into the program; its notices come with it.
+# The runtime and ASP.NET Core are linked into the program; their notices come with it.
 notices() {
-    local folder
+    local folder version part
     folder=$(dotnet nuget locals global-packages --list | sed 's/^[^:]*: //')
-    folder=$folder/microsoft.netcore.app.runtime.nativeaot.$1
-    cat "$folder/$(dotnet msbuild firmware/NasFirmware.csproj -getProperty:BundledNETCoreAppPackageVersion)/THIRD"*
+    version=$(dotnet msbuild firmware/NasFirmware.csproj -getProperty:BundledNETCoreAppPackageVersion)
+    for part in microsoft.netcore.app.runtime.nativeaot microsoft.aspnetcore.app.runtime; do
+        printf '==== %s %s ====\n\n' $part "$version"
+        cat "$folder/$part.$1/$version/THIRD"* || return 1
+        echo
+    done
 }
 
 fill() {

@@ -137,7 +137,7 @@ public sealed class UpdateContainerTests
             cmp -s /usr/bin/nashammer "/proc/$(systemctl show -P MainPID nashammer)/exe"
             until_true '[ "$(cat /srv/photos/file 2>/dev/null)" = kept ]'
             grep -q 'trial = "25s"' /etc/nashammer/config.toml
-            [ "$(dpkg-query -W -f '${db:Status-Want}' nashammer)" = hold ]
+            [ "$(apt-mark showhold)" = nashammer ]
             nashammer update --status >/said || true
             cat /said
             grep -q "was given up and $1 came back, because .*$2" /said
@@ -203,6 +203,8 @@ public sealed class UpdateContainerTests
         owner_acknowledges_and_removes() {
             nashammer panel --acknowledge
             until_true '[ "$(nashammer status | grep -c "came back, because")" = 0 ]'
+            apt-mark unhold nashammer
+            [ -z "$(apt-mark showhold)" ]
             dpkg --purge nashammer
             [ ! -e /usr/lib/nashammer ]
             [ -e /var/lib/nashammer/box.pem ]

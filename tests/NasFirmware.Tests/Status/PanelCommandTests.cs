@@ -68,6 +68,14 @@ public sealed class PanelCommandTests : IDisposable
     }
 
     [Fact]
+    public void Devices_of_this_machine_are_listed()
+    {
+        NashammerRun run = NashammerProcess.Run("panel", "--devices");
+        Assert.Equal(0, run.ExitCode);
+        Assert.NotEmpty(run.Output);
+    }
+
+    [Fact]
     public void Picture_of_a_box_without_a_daemon_shows_the_failure()
     {
         string png = Path.Combine(_root, "panel.png");
