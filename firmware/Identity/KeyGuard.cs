@@ -3,6 +3,7 @@ using System.Threading;
 using NasCore;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasFirmware.Identity;
@@ -37,9 +38,11 @@ sealed class KeyGuard : IMirrorSource
         return pfsId == 0 ? new KeyGuard(fs, source, volume) : source;
     }
 
-    public Errno ReadPfs(out PseudofsData pfs)
+    public Errno ReadPfs(out PseudofsData pfs) => ReadPfs(out pfs, out _);
+
+    public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage)
     {
-        Errno result = _inner.ReadPfs(out pfs);
+        Errno result = _inner.ReadPfs(out pfs, out lineage);
         if (VolumeCopy.IsThere(_fs)) throw new MirrorRefusedException(null, VolumeCopy.WhyNotSent(_volume));
         return result;
     }

@@ -2,6 +2,7 @@ using System;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasFirmware.Mirroring;
@@ -97,9 +98,11 @@ sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSo
     /// <summary>Called when a wait has ended because there is something that the target does not have.</summary>
     internal Action? News { get; set; }
 
-    public Errno ReadPfs(out PseudofsData pfs)
+    public Errno ReadPfs(out PseudofsData pfs) => ReadPfs(out pfs, out _);
+
+    public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage)
     {
-        Errno result = inner.ReadPfs(out pfs);
+        Errno result = inner.ReadPfs(out pfs, out lineage);
         if (!result.IsError) counter.From(pfs.UniqueUuid);
         return result;
     }

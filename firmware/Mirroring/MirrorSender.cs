@@ -200,7 +200,9 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         }
         catch (Exception e) when (e is PeerRefusedException or MirrorRefusedException)
         {
-            Failed(MirrorPhase.Refused, e.Message + _wayBack);
+            // Where the two know how they parted, the sentence names the command itself.
+            bool isTold = e.Message.Contains("pfs-rejoin", StringComparison.Ordinal);
+            Failed(MirrorPhase.Refused, isTold ? e.Message : e.Message + _wayBack);
             return Jittered(_options.Times.RefusedRetry);
         }
         catch (MirrorEndedException e)

@@ -299,6 +299,7 @@ public sealed partial class HammerFs
             Errno e = _core!.Records.InsertMeta(key, MemoryMarshal.AsBytes(new ReadOnlySpan<PseudofsData>(in data)));
             if (e.IsError) throw new InvariantException($"broken invariant: space for a PFS record ({e})");
             _core.NoteChange();
+            LagRole(pfsId, data.IsSlave);
             if (data.IsSlave) LagBatch(pfsId, data.SyncEndTid);
         }
         finally

@@ -84,6 +84,7 @@ public sealed partial class HammerFs
                 if (IsDestroyingIn(pfsId)) return Errno.NeedFlush;
                 Errno noted = DropMarksBehind(pfsId, endTid);
                 if (!noted.IsError) noted = StoreRole(pfsId, new PfsRole(parent, endTid, now.UniqueUuid));
+                if (!noted.IsError) noted = CutLineage(pfsId, endTid);
                 if (noted.IsError) return noted;
                 ForgetPfs(pfsId);
                 now.MirrorFlags |= PseudofsData.FlagSlave;

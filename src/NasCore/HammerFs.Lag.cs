@@ -67,6 +67,20 @@ public sealed partial class HammerFs
         }
     }
 
+    /// <summary>
+    /// The role of a PFS changes under mirrors that look at it; under the exclusive lock. What the open group does from
+    /// here on may have had its first change before.
+    /// </summary>
+    void LagRole(int pfsId, bool isSlave)
+    {
+        foreach (MirrorLag lag in _lags)
+        {
+            if (lag.PfsId != pfsId || lag.IsSlave == isSlave) continue;
+            lag.IsSlave = isSlave;
+            if (!isSlave) lag.Changed(_core!.Group.Tid);
+        }
+    }
+
     /// <summary>A group closes; under the exclusive lock.</summary>
     void LagGroupClosed()
     {

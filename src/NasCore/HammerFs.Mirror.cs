@@ -8,6 +8,7 @@ using NasCore.Flush;
 using NasCore.Mirror;
 using NasCore.Objects;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasCore.Transactions;
 
@@ -23,6 +24,7 @@ public sealed partial class HammerFs
     public IMirrorSource MirrorSource(int pfsId)
     {
         if (_core is { IsRunning: true }) SyncAndWait();
+        BeginLineage(pfsId);
         return new MirrorSourceOfPfs(this, pfsId);
     }
 
@@ -130,12 +132,10 @@ public sealed partial class HammerFs
 
     sealed class MirrorSourceOfPfs(HammerFs fs, int pfsId) : IMirrorSource
     {
-        public Errno ReadPfs(out PseudofsData pfs)
-        {
-            if (!fs.TryGetPfs(pfsId, out pfs)) return Errno.NoEnt;
-            pfs.SyncEndTid = fs.SafeTidShared(pfsId);
-            return Errno.None;
-        }
+        public Errno ReadPfs(out PseudofsData pfs) => fs.ReadSource(pfsId, out pfs, out _);
+
+        public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage) =>
+            fs.ReadSource(pfsId, out pfs, out lineage);
 
         public IMirrorScan Scan(MirrorRange range) => new MirrorScan(new MirrorAccess(fs), pfsId, range);
 
@@ -250,6 +250,10 @@ public sealed partial class HammerFs
             fs.StorePfsLocked(pfsId, in pfs);
             return Errno.None;
         }
+
+        public Lineage? Lineage(int pfsId) => fs.LineageOf(pfsId);
+
+        public Errno StoreLineage(int pfsId, Lineage? lineage) => fs.StoreLineage(pfsId, lineage);
 
         public Errno LeaveSource(int pfsId, Guid source) => fs.LeaveSource(pfsId, source);
 

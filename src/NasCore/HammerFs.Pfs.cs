@@ -18,9 +18,10 @@ public delegate void PfsChange(ref PseudofsData pfs);
 public sealed partial class HammerFs
 {
     /// <summary>
-    /// Nodes that a change of a PFS record, with its time marks or the root directory of a new one, may touch.
+    /// Nodes that a change of a PFS record, with its time marks or the root directory of a new one, and with whose
+    /// history it is, may touch.
     /// </summary>
-    const int PfsNodes = 80;
+    const int PfsNodes = 80 + MirrorApply.LineageNodes;
 
     /// <summary>PFSs that a mirror stream is being written to, or that are being rolled back.</summary>
     readonly HashSet<int> _mirrorTargets = [];
@@ -66,6 +67,15 @@ public sealed partial class HammerFs
             bool same = (pfs.SyncBegTid, pfs.SyncEndTid, pfs.SharedUuid, pfs.UniqueUuid, pfs.MirrorFlags) == (
                 before.SyncBegTid, before.SyncEndTid, before.SharedUuid, before.UniqueUuid, before.MirrorFlags);
             if (!same) SlaveMark.EraseHint(ref pfs);
+            if (!same && !(pfsId == 0 && pfs.IsSlave))
+            {
+                // What somebody says is so: of another PFS, or of states that never came, nothing is known.
+                bool known = pfs.SharedUuid == before.SharedUuid && pfs.IsSlave == before.IsSlave
+                    && (!pfs.IsSlave || pfs.SyncEndTid <= before.SyncEndTid);
+                Errno noted = !known ? StoreLineage(pfsId, null)
+                    : pfs.IsSlave ? CutLineage(pfsId, pfs.SyncEndTid) : Errno.None;
+                if (noted.IsError) return noted;
+            }
             return pfsId == 0 && pfs.IsSlave ? Errno.Inval : Errno.None;
         });
         return result.IsError ? result : PfsDurable(pfsId);
@@ -93,6 +103,7 @@ public sealed partial class HammerFs
             ulong jumped = Math.Max(_core!.Tids.Next, pfs.SyncEndTid) + PromotionJump;
             if (jumped >= Tid.AllocLimit) return Errno.Range;
             Errno noted = StoreRole(pfsId, null);
+            if (!noted.IsError) noted = Promoted(pfsId, pfs.SyncEndTid, jumped, pfs.UniqueUuid);
             if (noted.IsError) return noted;
             pfs.MirrorFlags &= ~PseudofsData.FlagSlave;
             _core.Tids.RaiseTo(jumped);

@@ -114,6 +114,7 @@ public sealed partial class HammerFs
             if (IsDestroyingIn(pfsId)) return Errno.NeedFlush;
             Errno dropped = DropMarksBehind(pfsId, endTid);
             if (!dropped.IsError) dropped = StoreRole(pfsId, null);
+            if (!dropped.IsError) dropped = CutLineage(pfsId, endTid);
             if (dropped.IsError) return dropped;
             ForgetPfs(pfsId);
             now.MirrorFlags |= PseudofsData.FlagSlave;
@@ -168,7 +169,9 @@ public sealed partial class HammerFs
         if (end <= 1 || promotion.Former == Guid.Empty)
             return "the new master does not know whose slave it was when it was promoted" + WayOut;
         bool former = !pfs.IsSlave && pfs.UniqueUuid == promotion.Former;
-        bool follower = pfs.IsSlave && SlaveMark.FedBy(in pfs) == promotion.Former;
+        // A slave is named itself where two histories are known to have parted (MirrorPlan.Parted).
+        bool follower = pfs.IsSlave
+            && (SlaveMark.FedBy(in pfs) == promotion.Former || pfs.UniqueUuid == promotion.Former);
         if (pfs.IsSlave && pfs.SyncEndTid == end) return null;
         if (!former && !follower)
         {

@@ -1,6 +1,7 @@
 using System;
 using System.Threading;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -50,6 +51,9 @@ public interface IMirrorSource
     /// </summary>
     Errno ReadPfs(out PseudofsData pfs);
 
+    /// <summary>The same with whose history it is, of the same moment; null: that is not known.</summary>
+    Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage);
+
     /// <summary>Scans the whole PFS for what happened in the range.</summary>
     IMirrorScan Scan(MirrorRange range);
 
@@ -65,8 +69,8 @@ public interface IMirrorSource
     long BytesMax { get; }
 
     /// <summary>
-    /// Waits until <see cref="ReadPfs"/> would give a sync_end_tid above this one. False if the time ran out or it was
-    /// stopped.
+    /// Waits until <see cref="ReadPfs(out PseudofsData)"/> would give a sync_end_tid above this one. False if the time
+    /// ran out or it was stopped.
     /// </summary>
     bool WaitBeyond(ulong tid, TimeSpan timeout, CancellationToken stop);
 }

@@ -1,5 +1,6 @@
 using System;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -13,6 +14,9 @@ public interface IMirrorTarget
 {
     /// <summary>The PFS now. <see cref="Errno.NoEnt"/> if there is no such PFS.</summary>
     Errno ReadPfs(out PseudofsData pfs);
+
+    /// <summary>Whose history it has; null if that is not known. A batch brings the source's.</summary>
+    Lineage? Lineage => null;
 
     /// <summary>It keeps a <see cref="Pfs.ResumeHint"/> in the PFS record while a batch is under way.</summary>
     bool KeepsHints { get; }

@@ -1,6 +1,7 @@
 using NasCore.BTree;
 using NasCore.Flush;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -52,6 +53,15 @@ public interface IMirrorWriteHost
     /// Under the exclusive lock; credits for 8 nodes were asked for. NoSpc changes nothing.
     /// </summary>
     Errno PatchPfs(int pfsId, in PseudofsData pfs);
+
+    /// <summary>Whose history a PFS has; not under the lock.</summary>
+    Lineage? Lineage(int pfsId);
+
+    /// <summary>
+    /// Replaces that, or (null) forgets it. Under the exclusive lock; credits for
+    /// <see cref="MirrorApply.LineageNodes"/> were asked for. NoSpc changes nothing.
+    /// </summary>
+    Errno StoreLineage(int pfsId, Lineage? lineage);
 
     /// <summary>
     /// Before the first batch of another source: what the former one left behind sync_end_tid goes, since the new one

@@ -37,6 +37,8 @@ public sealed class MirrorApply : IMirrorTarget
     const int ItemNodes = 24;
     /// <summary>New data of the PFS record: its leaf, the data, freemap entries of the new and the old place.</summary>
     internal const int HintNodes = 8;
+    /// <summary>The record of a <see cref="Pfs.Lineage"/>: an old one goes, a new one comes.</summary>
+    internal const int LineageNodes = 24;
     /// <summary>Records looked at in one hold of the lock while a gap is deleted.</summary>
     const int GapRecordsMax = 128;
     /// <summary>Attempts to get space or credits by closing groups.</summary>
@@ -70,6 +72,8 @@ public sealed class MirrorApply : IMirrorTarget
     public long GapDeleted { get; private set; }
 
     public Errno ReadPfs(out PseudofsData pfs) => _host.ReadPfs(_pfsId, out pfs);
+
+    public Lineage? Lineage => _host.Lineage(_pfsId);
 
     public string? RefusesTid(ulong tid)
     {
@@ -210,10 +214,13 @@ public sealed class MirrorApply : IMirrorTarget
 
     Errno CommitLocked()
     {
-        if (!_host.Core.HasCredits(ItemNodes)) return Errno.NeedFlush;
+        if (!_host.Core.HasCredits(ItemNodes + LineageNodes)) return Errno.NeedFlush;
         Errno result = _host.ReadPfs(_pfsId, out PseudofsData pfs);
         if (result.IsError) return result;
         if (!pfs.IsSlave) return Errno.RoFs;
+        // In the group that makes it this PFS's history; a source that does not know makes it unknown here.
+        result = _host.StoreLineage(_pfsId, _range.Lineage?.UpTo(_range.End));
+        if (result.IsError) return result;
         // M7: also where the range ended beyond every TID that was stored.
         _host.Core.Tids.RaiseTo(_range.End);
         bool changed = pfs.SyncEndTid != _range.End || pfs.Reserved04 != _range.TimesMark

@@ -53,7 +53,8 @@ public sealed class MirrorLag : IDisposable
     }
 
     public int PfsId { get; }
-    public bool IsSlave { get; }
+    /// <summary>Its changes are whole batches; a promotion makes every change of its own count.</summary>
+    public bool IsSlave { get; internal set; }
 
     /// <summary>What is known to be durable on the other side, 0 in the beginning.</summary>
     public ulong Acknowledged

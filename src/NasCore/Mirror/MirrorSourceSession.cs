@@ -28,6 +28,9 @@ public sealed class MirrorSourceSession
     /// <summary>What the target says of a batch that broke, and whether it keeps such places.</summary>
     ResumeHint? _hint;
     bool _exact;
+    /// <summary>Whose history this is, and whether the target wants to know.</summary>
+    Lineage? _lineage;
+    bool _tells;
     /// <summary>Where the batch at hand goes on; null: it begins at the first key.</summary>
     BaseElm? _from;
     long _started;
@@ -76,7 +79,7 @@ public sealed class MirrorSourceSession
 
     Errno ReadPfs(out PseudofsData pfs)
     {
-        Errno result = _source.ReadPfs(out pfs);
+        Errno result = _source.ReadPfs(out pfs, out _lineage);
         if (_options.ForcedEnd is { } end) pfs.SyncEndTid = Math.Min(pfs.SyncEndTid, end);
         return result;
     }
@@ -85,7 +88,8 @@ public sealed class MirrorSourceSession
     bool Exchange(in PseudofsData pfs, out PfsState? target)
     {
         target = null;
-        if (_options.Dialect == MirrorDialect.B) _writer.WritePfsd(pfs);
+        if (_options.Dialect == MirrorDialect.B) WriteIdent(pfs);
+        _tells = false;
         if (!_options.TwoWay) return true;
         _writer.Flush();
         if (!_reader.TryRead()) throw _reader.Error("the target closed the link; its PFSD was expected");
@@ -94,11 +98,26 @@ public sealed class MirrorSourceSession
         PfsState state = PfsState.Of(_reader.Pfsd);
         _exact = ResumeHint.IsKnownBy(_reader.Pfsd);
         _hint = _exact && ResumeHint.TryGet(_reader.Pfsd, out ResumeHint hint) ? hint : null;
-        MirrorPlan plan = MirrorPlan.Of(PfsState.Of(pfs), state);
+        if (Lineage.IsAnnounced(_reader.Pfsd)) state = state with { Lineage = ReadLineage() };
+        MirrorPlan plan = MirrorPlan.Of(PfsState.Of(pfs) with { Lineage = _lineage }, state);
         if (plan is MirrorPlan.SlaveAhead && _options.ForcedBegin is not null) plan = new MirrorPlan.Send(0, 0);
         if (plan.IsRefusal) throw new MirrorRefusedException(plan, plan.Sentence);
         target = state;
         return true;
+    }
+
+    // Only who can answer is asked; who does not know the field passes over it.
+    void WriteIdent(PseudofsData pfs)
+    {
+        if (_options.TwoWay && _lineage is not null) Lineage.Announce(ref pfs);
+        _writer.WritePfsd(pfs);
+    }
+
+    Lineage? ReadLineage()
+    {
+        _tells = _lineage is not null;
+        if (!_reader.TryRead()) throw _reader.Error("the target closed the link; its LINEAGE was expected");
+        return _reader.Kind == MrecordType.Lineage ? _reader.Lineage : throw Unexpected("LINEAGE");
     }
 
     MirrorRange SelectRange(PfsState source, PfsState? target, ulong? previousEnd)
@@ -166,7 +185,9 @@ public sealed class MirrorSourceSession
             pfs.SyncBegTid = range.Begin;
             ResumeHint.Announce(ref pfs, _from is not null);
         }
+        if (_tells) Lineage.Announce(ref pfs);
         _writer.WritePfsd(pfs);
+        if (_tells) _writer.WriteLineage(_lineage);
         if (!range.IsEmpty)
         {
             _watcher.ScanBegins(range);

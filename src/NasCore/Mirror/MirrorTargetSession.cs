@@ -80,7 +80,10 @@ public sealed class MirrorTargetSession
         {
             MirrorWatcher.Require(_target!.ReadPfs(out PseudofsData own), "the target PFS cannot be read");
             if (_target.KeepsHints) ResumeHint.Announce(ref own);
+            bool tells = ident && Lineage.IsAnnounced(in range);
+            if (tells) Lineage.Announce(ref own);
             _writer.WritePfsd(own);
+            if (tells) _writer.WriteLineage(_target.Lineage);
             OpenAnswer();
         }
         if (!ReadHeader("PFSD or TERM", out range)) return false;
@@ -116,9 +119,12 @@ public sealed class MirrorTargetSession
     void CheckRange(in PseudofsData header)
     {
         MirrorWatcher.Require(_target!.ReadPfs(out PseudofsData own), "the target PFS cannot be read");
-        MirrorPlan plan = MirrorPlan.Of(PfsState.Of(header), PfsState.Of(own));
+        Lineage? lineage = ReadLineage(in header);
+        MirrorPlan plan = MirrorPlan.Of(PfsState.Of(header) with { Lineage = lineage },
+            PfsState.Of(own) with { Lineage = lineage is null ? null : _target.Lineage });
         // The range end of an IDLE batch means nothing: a target ahead is refused when records come.
-        if (plan is MirrorPlan.Unrelated or MirrorPlan.TargetIsMaster or MirrorPlan.FormerMaster or MirrorPlan.Parted)
+        if (plan is MirrorPlan.Unrelated or MirrorPlan.TargetIsMaster or MirrorPlan.FormerMaster
+            or MirrorPlan.Parted or MirrorPlan.SourceParted)
         {
             throw new MirrorRefusedException(plan, plan.Sentence);
         }
@@ -126,12 +132,20 @@ public sealed class MirrorTargetSession
         {
             TimesMark = PfsMark.HasTimes(in header) ? PfsMark.TimesAreHistory : 0,
             Source = header.UniqueUuid,
+            Lineage = lineage,
             IsExact = _options.TwoWay && ResumeHint.IsKnownBy(in header),
         };
         _resumesAt = ResumeHint.IsResumed(in header) ? CheckResume(in own) : null;
         _batch = new MirrorBatch { Range = _range, End = MirrorBatchEnd.Broken };
         _begun = false;
         _hasLast = false;
+    }
+
+    Lineage? ReadLineage(in PseudofsData header)
+    {
+        if (!_options.TwoWay || !Lineage.IsAnnounced(in header)) return null;
+        Read("LINEAGE");
+        return _reader.Kind == MrecordType.Lineage ? _reader.Lineage : throw Unexpected("LINEAGE");
     }
 
     // A batch that leaves out what it says is here already: only what this PFS itself says is here (M3).

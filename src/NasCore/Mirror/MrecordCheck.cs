@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -22,7 +23,8 @@ public static class MrecordCheck
             return Text($"rec_size {(uint)head.RecSize} is not in {MrecordHead.Bytes}..{MrecordHead.RecordBytesMax}");
         }
         uint flags = head.Type & ~0xFFu;
-        if (head.Kind is MrecordType.Reserved or > MrecordType.Idle) return $"unknown record type {head.Type:x8}";
+        if (head.Kind is MrecordType.Reserved or (> MrecordType.Idle and not MrecordType.Lineage))
+            return $"unknown record type {head.Type:x8}";
         if ((flags & MrecordHead.FlagNoData) != 0)
         {
             return $"type {head.Type:x8}: a record without its data (NODATA) has no place in a stream";
@@ -45,6 +47,11 @@ public static class MrecordCheck
             MrecordType.Pass => MrecordRec.Bytes,
             _ => 0,
         };
+        if (head.Kind == MrecordType.Lineage)
+        {
+            const int Max = MrecordHead.Bytes + Lineage.BytesMax;
+            return head.RecSize <= Max ? null : Text($"{Name(head)} of {head.RecSize} bytes, at most {Max} expected");
+        }
         if (expected == 0)
         {
             return head.RecSize >= MrecordRec.Bytes ? null
@@ -59,6 +66,8 @@ public static class MrecordCheck
         MrecordType.Rec or MrecordType.Pass => LeafFault(head, MemoryMarshal.AsRef<MrecordRec>(record).Leaf),
         MrecordType.Skip => SkipFault(MemoryMarshal.AsRef<MrecordSkip>(record)),
         MrecordType.Pfsd => PfsdFault(MemoryMarshal.Read<MrecordPfsd>(record)),
+        MrecordType.Lineage => Lineage.TryDecode(record[MrecordHead.Bytes..], out _) ? null
+            : "LINEAGE that is no ascending list of segments",
         _ => null,
     };
 
@@ -119,6 +128,7 @@ public static class MrecordCheck
         MrecordType.Pass => "PASS",
         MrecordType.Term => "TERM",
         MrecordType.Idle => "IDLE",
+        MrecordType.Lineage => "LINEAGE",
         _ => "record of type " + ((int)kind).ToString(CultureInfo.InvariantCulture),
     };
 

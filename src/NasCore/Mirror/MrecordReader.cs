@@ -3,6 +3,7 @@ using System.Globalization;
 using System.IO;
 using System.Runtime.InteropServices;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -51,6 +52,8 @@ public sealed class MrecordReader(IByteChannel channel)
     public PseudofsData Pfsd => MemoryMarshal.Read<MrecordPfsd>(Record).Pfsd;
     /// <summary>The TID of an UPDATE.</summary>
     public ulong UpdateTid => MemoryMarshal.Read<MrecordUpdate>(Record).Tid;
+    /// <summary>The list in a LINEAGE; null if it says nothing.</summary>
+    public Lineage? Lineage => Lineage.Decode(Record[MrecordHead.Bytes..]);
     /// <summary>The payload of a REC; empty for a record whose data failed at the source.</summary>
     public ReadOnlySpan<byte> Data =>
         _head.IsCrcError ? default : Record.Slice(MrecordRec.Bytes, Leaf.DataLen);

@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Mirror;
@@ -68,6 +69,15 @@ public sealed class MrecordWriter(IByteChannel channel)
         var value = new MrecordPfsd { Version = MrecordPfsd.VersionValue, Pfsd = pfsd };
         MemoryMarshal.Write(record, in value);
         Seal(record, (uint)MrecordType.Pfsd);
+    }
+
+    /// <summary>Null says that nothing is known.</summary>
+    public void WriteLineage(Lineage? lineage)
+    {
+        byte[] data = lineage?.Encode() ?? Lineage.EncodeNone();
+        Span<byte> record = Take(MrecordHead.Bytes + data.Length);
+        data.CopyTo(record[MrecordHead.Bytes..]);
+        Seal(record, (uint)MrecordType.Lineage);
     }
 
     public void WriteUpdate(ulong tid)

@@ -22,6 +22,9 @@ public enum MrecordType : byte
     Term = 7,
     /// <summary>End of an empty batch.</summary>
     Idle = 8,
+    /// <summary>Differs: whose history the sender of the PFSD before it has; only to who has asked for it
+    /// (<c>Pfs/Lineage</c>).</summary>
+    Lineage = 0x4C,
 }
 
 /// <summary>Head of every record of a mirror stream, 16 bytes (mirroring-and-operations 3.2).</summary>

@@ -2,6 +2,7 @@ using System;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Daemon;
 using NasFirmware.Mirroring;
@@ -59,6 +60,8 @@ sealed class SimRuntime(SimScheduler scheduler, SimBox box, SimProcess process) 
     sealed class SimSource(SimScheduler scheduler, SimBox box, IMirrorSource inner) : IMirrorSource
     {
         public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
+        public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage) =>
+            inner.ReadPfs(out pfs, out lineage);
         public IMirrorScan Scan(MirrorRange range) => inner.Scan(range);
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) => inner.Scan(range, in from);
         public long BytesMax => inner.BytesMax;

@@ -50,6 +50,10 @@ sealed class SimWorld
     internal SimBox Box(string name) => _boxes[name];
     /// <summary>Writers rest: the faults are over.</summary>
     internal bool IsCalm { get; set; }
+    /// <summary>
+    /// A slave was promoted by hand: until everything has come back a third box may have what its source has not.
+    /// </summary>
+    internal bool IsParted { get; set; }
     /// <summary>Longest pause of the writers.</summary>
     internal TimeSpan WriterPause { get; set; } = TimeSpan.FromSeconds(4);
 
@@ -227,6 +231,7 @@ sealed class SimWorld
     void CheckRecovered(SimBox box)
     {
         _context.Count("recoveries");
+        if (IsParted) return;
         foreach (SimMirror mirror in _mirrors)
         {
             if (mirror.From != box.Name && mirror.To != box.Name) continue;
@@ -278,6 +283,24 @@ sealed class SimWorld
                 TreeState.Differences(wanted, found));
         _context.Count("comparisons");
         return true;
+    }
+
+    /// <summary>What a slave shows is what its source shows, or showed, at that TID.</summary>
+    internal bool IsEqual(SimMirror mirror, out string differences)
+    {
+        differences = "one of them is not there, or both are masters";
+        if (Way(mirror) is not ({ Fs: { } from }, { Fs: { } to })) return false;
+        int source = PfsIdOf(from, mirror.Path), target = PfsIdOf(to, mirror.Path);
+        if (source == 0 || target == 0 || !to.TryGetPfs(target, out PseudofsData pfs) || !pfs.IsSlave) return false;
+        Must(from.MirrorSource(source).ReadPfs(out PseudofsData has), "the source");
+        differences = $"the slave is at {Tid.Format(pfs.SyncEndTid)}, its source at {Tid.Format(has.SyncEndTid)}";
+        if (pfs.SyncEndTid > has.SyncEndTid) return false;
+        if (pfs.SyncEndTid <= 1) return true;
+        TreeState wanted = TreeState.Capture(from, pfs.SyncEndTid, source);
+        TreeState found = TreeState.Capture(to, pfs.SyncEndTid, target);
+        if (wanted.Equals(found)) return true;
+        differences = TreeState.Differences(wanted, found);
+        return false;
     }
 
     /// <summary>

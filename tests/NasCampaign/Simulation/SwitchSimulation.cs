@@ -5,6 +5,7 @@ using NasCore.Ondisk;
 using NasCore.Pfs;
 using NasCore.Primitives;
 using NasFirmware.Mirroring;
+using NasFirmware.Status;
 
 namespace NasCampaign.Simulation;
 
@@ -51,18 +52,22 @@ public sealed class SwitchSimulation(SimShape shape) : ICampaign
         int bytesMax = c.IsSmoke ? 20_000 : 100_000;
         world.Begin(10 + c.Random.Next(20), bytesMax);
         world.StartWriters(bytesMax, everywhere: true);
-        // With three boxes the other slave may have followed the former master too far: it has to be brought back, too.
-        bool mayPromote = shape == SimShape.Pair && c.Random.Next(3) == 0;
+        bool mayPromote = c.Random.Next(3) == 0;
         int events = 2 + c.Random.Next(c.IsSmoke ? 3 : 10);
         for (int i = 0; i < events && !c.TimeIsUp; i++)
         {
-            world.Scheduler.Sleep(TimeSpan.FromSeconds(c.Random.Next(15)), "fate");
+            for (int look = 0; look < 3; look++)
+            {
+                world.Scheduler.Sleep(TimeSpan.FromMilliseconds(c.Random.Next(5000)), "fate");
+                world.CheckLag();
+            }
             if (mayPromote && c.Random.Next(3) == 0) PromoteAndReturn(c, world);
             else Switch(c, world);
             CheckMasters(world);
         }
         // However it was cut off, it is through by itself.
         world.Converge();
+        world.CheckLag();
         CheckMasters(world, exactly: true);
         HammerFs master = world.Boxes.Select(b => b.Fs!).First(fs => SimWorld.IsMaster(fs, Path));
         foreach ((string path, string name) in world.Acknowledged)
@@ -84,8 +89,7 @@ public sealed class SwitchSimulation(SimShape shape) : ICampaign
     /// <summary>Asks one of the two boxes, and lets fate strike meanwhile, or not.</summary>
     void Switch(CampaignContext c, SimWorld world)
     {
-        SimMirror mirror = world.Mirrors[0];
-        if (shape == SimShape.Fan && c.Random.Next(3) == 0) mirror = world.Mirrors[1];
+        SimMirror mirror = Pick(c, world);
         SimBox box = world.Box(c.Random.Next(2) == 0 ? mirror.From : mirror.To);
         SimBox other = world.Box(box.Name == mirror.From ? mirror.To : mirror.From);
         if (!box.IsUp || box.Fs is null) return;
@@ -125,7 +129,7 @@ public sealed class SwitchSimulation(SimShape shape) : ICampaign
     /// </summary>
     void PromoteAndReturn(CampaignContext c, SimWorld world)
     {
-        SimMirror mirror = world.Mirrors[0];
+        SimMirror mirror = Pick(c, world);
         if (world.Way(mirror) is not var (from, to) || from.Fs is null || to.Fs is null) return;
         if (!to.IsUp || !from.IsUp) return;
         if (!SimWorld.IsMaster(from.Fs, Path) || SimWorld.IsMaster(to.Fs, Path)) return;
@@ -133,6 +137,7 @@ public sealed class SwitchSimulation(SimShape shape) : ICampaign
         if (target == 0 || !to.Fs.TryGetPfs(target, out PseudofsData pfs) || pfs.SyncEndTid <= 1
             || SlaveMark.FedBy(in pfs) == Guid.Empty) return;
         bool cable = c.Random.Next(2) == 0;
+        world.IsParted = true;
         if (cable) world.Network.Pull(from.Name, to.Name);
         else from.Crash(power: true);
         // The stream that was at work must have been found dead, or the slave is still being written.
@@ -152,7 +157,56 @@ public sealed class SwitchSimulation(SimShape shape) : ICampaign
         else from.Boot();
         if (c.Random.Next(2) == 0) world.Scheduler.Sleep(TimeSpan.FromSeconds(c.Random.Next(120)), "two masters");
         Return(c, world, from, to);
+        Gather(c, world);
+        world.IsParted = false;
     }
+
+    /// <summary>
+    /// With three boxes the other slave may have followed the former master too far: its mirror says so, and with which
+    /// command it comes back. Whoever does that, and only that, has equal sides in the end.
+    /// </summary>
+    static void Gather(CampaignContext c, SimWorld world)
+    {
+        string differences = "";
+        SimMirror? last = null;
+        for (int i = 0; i < 90; i++)
+        {
+            world.Scheduler.Sleep(TimeSpan.FromSeconds(10), "an owner");
+            foreach (SimBox box in world.Boxes)
+                if (!box.IsUp) box.Boot();
+            foreach (SimBox box in world.Boxes) Obey(c, world, box);
+            last = world.Mirrors.FirstOrDefault(m => !world.IsEqual(m, out differences));
+            if (last is null) return;
+        }
+        throw new CampaignFinding("the sides stay parted", $"{last}", differences + "\n  " + world.Show());
+    }
+
+    /// <summary>Does what the status of a box says.</summary>
+    static void Obey(CampaignContext c, SimWorld world, SimBox box)
+    {
+        const string Command = "pfs-rejoin PATH ";
+        foreach (MirrorStatus status in box.Board.Snapshot(box.Name, "").Mirrors)
+        {
+            int at = status.Problem?.IndexOf(Command, StringComparison.Ordinal) ?? -1;
+            if (status.Phase != MirrorPhase.Refused || at < 0) continue;
+            string text = status.Problem![(at + Command.Length)..];
+            if (!PromotionMark.TryParse(text.Split(' ', ';')[0], out PromotionMark mark))
+                throw new CampaignFinding("the command cannot be read", box.Name, status.Problem);
+            bool isHere = status.IsSource == text.Contains("on the source", StringComparison.Ordinal);
+            SimBox there = isHere ? box : world.Box(status.Peer);
+            if (there.Fs is not { } fs || SimWorld.IsMaster(fs, Path)) continue;
+            Guid unique = new(c.Random.Next(), 8, 8, 8, 8, 8, 8, 8, 8, 8, 8);
+            Errno result = fs.RejoinPfs(SimWorld.PfsIdOf(fs, Path), mark, unique, out string refusal);
+            world.Scheduler.Note($"{there.Name} rejoins {mark}: {result} {refusal}");
+            if (result == Errno.Inval)
+                throw new CampaignFinding("the command of the status is refused", $"{there.Name}: {status.Problem}",
+                    refusal);
+            if (!result.IsError) c.Count("slaves brought back");
+        }
+    }
+
+    SimMirror Pick(CampaignContext c, SimWorld world) =>
+        shape == SimShape.Fan && c.Random.Next(3) == 0 ? world.Mirrors[1] : world.Mirrors[0];
 
     static void Return(CampaignContext c, SimWorld world, SimBox from, SimBox to)
     {

@@ -36,6 +36,21 @@ public sealed class LagTests
     }
 
     [Fact]
+    public void Slave_that_is_promoted_under_its_mirror_is_behind_with_its_own_first_change()
+    {
+        using var volume = new MirrorVolume(7, 128L << 20);
+        volume.MakeSlave(1, Guid.NewGuid());
+        using MirrorLag lag = volume.Fs.OpenLag(1);
+        lag.Acknowledge(Safe(volume, 1));
+        Assert.False(lag.IsBehind);
+        Assert.Equal(Errno.None, volume.Fs.UpgradePfs(1));
+        lag.Acknowledge(Safe(volume, 1));
+        Assert.False(lag.IsBehind);
+        Create(volume, 1, "a");
+        Assert.True(lag.IsBehind);
+    }
+
+    [Fact]
     public void Age_counts_from_the_first_change_that_is_not_acknowledged()
     {
         using MirrorVolume volume = NewMaster();
@@ -119,6 +134,8 @@ public sealed class LagTests
     public void Lag_opened_in_the_middle_of_a_group_knows_its_change()
     {
         using MirrorVolume volume = NewMaster();
+        // The first look at it as a source begins the list of whose history it is, durably.
+        Safe(volume, 1);
         Create(volume, 1, "a");
         using MirrorLag lag = volume.Fs.OpenLag(1);
         lag.Acknowledge(Safe(volume, 1));

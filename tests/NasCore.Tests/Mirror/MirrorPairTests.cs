@@ -4,6 +4,7 @@ using System.Text;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasTesting;
 using Xunit;
@@ -125,6 +126,7 @@ public sealed class MirrorPairTests
         int _left = batches - 1;
         IMirrorSource Inner => pair.Master.Fs.MirrorSource(1);
         public Errno ReadPfs(out PseudofsData pfs) => Inner.ReadPfs(out pfs);
+        public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage) => Inner.ReadPfs(out pfs, out lineage);
         public IMirrorScan Scan(MirrorRange range) => Inner.Scan(range);
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) => Inner.Scan(range, in from);
         public long BytesMax => Inner.BytesMax;

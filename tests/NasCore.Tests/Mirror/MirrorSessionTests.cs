@@ -5,6 +5,7 @@ using System.Linq;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using Xunit;
 
@@ -163,6 +164,7 @@ public sealed class MirrorSessionTests
     {
         int _left = times;
         public Errno ReadPfs(out PseudofsData pfs) => inner.ReadPfs(out pfs);
+        public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage) => inner.ReadPfs(out pfs, out lineage);
         public IMirrorScan Scan(MirrorRange range) => inner.Scan(range);
         public IMirrorScan Scan(MirrorRange range, in BaseElm from) => inner.Scan(range, in from);
         public long BytesMax => inner.BytesMax;

@@ -4,6 +4,7 @@ using System.Linq;
 using NasCore.Io;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 using NasCore.Volumes;
 using NasTesting;
@@ -107,7 +108,9 @@ sealed class MirrorVolume : IDisposable
         return [.. Lines(volume, pfsId)];
     }
 
-    internal static IEnumerable<string> Lines(OracleVolume volume, int pfsId) => volume.RecordsOf(pfsId).Select(r =>
+    /// <summary>Without whose history it is: configuration is each copy's own.</summary>
+    internal static IEnumerable<string> Lines(OracleVolume volume, int pfsId) => volume.RecordsOf(pfsId)
+        .Where(r => r.RecType != OracleRecord.Config || r.Key != Lineage.RecordKey).Select(r =>
         $"{r.Localization & 0xffff:x} {r.ObjId:x} {r.RecType:x} {r.Key:x} {r.CreateTid:x}:"
         + $"{r.DeleteTid:x} {r.ObjType:x} {r.DataLen} {r.CreateTs:x} "
         + (r.RecType == OracleRecord.DirEntry ? "" : $"{r.DataCrc:x}"));

@@ -4,6 +4,7 @@ using System.Linq;
 using System.Threading;
 using NasCore.Mirror;
 using NasCore.Ondisk;
+using NasCore.Pfs;
 using NasCore.Primitives;
 
 namespace NasCore.Tests.Mirror;
@@ -101,6 +102,12 @@ sealed class ModelPfs(int pfsId, bool slave, Guid shared) : IMirrorSource, IMirr
     {
         pfs = Pfs;
         return Errno.None;
+    }
+
+    public Errno ReadPfs(out PseudofsData pfs, out Lineage? lineage)
+    {
+        lineage = null;
+        return ReadPfs(out pfs);
     }
 
     public long BytesMax { get; set; } = 1000;

@@ -74,7 +74,9 @@ static class OracleRecordChecks
     static bool IsConfig(OracleRecord r) => (r.Key == 0 && r.DataLen == 1024)
         || (r.Key == 0x6D74484E && r.DataLen >= 16 && (r.DataLen - 16) % 24 is 0 or 16)
         // "NHro": what became of a mirror that was turned round (docs/decisions/0018).
-        || (r.Key == 0x6F72484E && r.DataLen is > 32 and <= 288);
+        || (r.Key == 0x6F72484E && r.DataLen is > 32 and <= 288)
+        // "NHli": whose history it is, in segments (docs/decisions/0019).
+        || (r.Key == 0x696C484E && r.DataLen is >= 40 and <= 2056 && (r.DataLen - 8) % 32 == 0);
 
     // 16 KiB blocks below 1 MiB, 64 KiB from there on; block 0 of a small file rounded up to 16 (observed.md 2).
     static bool IsBlock(OracleRecord r)
