@@ -11,8 +11,6 @@ namespace NasCampaign.Simulation;
 /// </summary>
 public sealed class FirstLoadSimulation : ICampaign
 {
-    const long ResentMax = 1 << 20;
-
     public string Name => "sim-load";
 
     public void RunRound(CampaignContext c)
@@ -23,6 +21,7 @@ public sealed class FirstLoadSimulation : ICampaign
         try
         {
             world.Mirror("nas1", "nas2", "family");
+            SimResent.Watch(world);
             world.Scheduler.Run(() => Play(c, world, cuts, files));
             world.CheckSound();
             if (world.Network.Cuts < cuts && !c.IsSmoke && !c.TimeIsUp)
@@ -54,8 +53,6 @@ public sealed class FirstLoadSimulation : ICampaign
             return random.Next(4) == 0 ? random.Next(3000) : random.Next(piece);
         };
         world.Begin(10, 100_000, files);
-        var debt = new Debt();
-        Watch(world, from, to, debt);
         while (network.Cuts < cuts && !c.TimeIsUp)
         {
             world.Scheduler.Sleep(TimeSpan.FromSeconds(5 + random.Next(60)), "fate");
@@ -71,7 +68,6 @@ public sealed class FirstLoadSimulation : ICampaign
             box.Crash(power: true);
             c.Count("crashes");
             box.Boot();
-            if (box == from) Watch(world, from, to, debt);
         }
         world.Converge();
         if (from.StatusOf(world.Mirrors[0].Name, true) is { } status)
@@ -80,36 +76,5 @@ public sealed class FirstLoadSimulation : ICampaign
             c.Count("bytes sent again", status.BytesResent);
             c.Count("resumes", status.Resumes);
         }
-    }
-
-    /// <summary>What the target has lost in crashes and was not yet sent again. It comes in the sessions after the one
-    /// that the crash ended, in as many as the link's cuts make of it, also from a source that has crashed itself.
-    /// </summary>
-    sealed class Debt
-    {
-        internal long Lost { get; set; }
-        internal long Open { get; set; }
-    }
-
-    /// <summary>Looks at each end of a session at what it sent again.</summary>
-    static void Watch(SimWorld world, SimBox from, SimBox to, Debt debt)
-    {
-        MirrorStatus? last = null;
-        StatusBoard board = from.Board;
-        board.Changed += () =>
-        {
-            if (from.Board != board || from.StatusOf(world.Mirrors[0].Name, true) is not { } now) return;
-            if (last is null || now.Reconnects > last.Reconnects)
-            {
-                long again = now.BytesResent - (last?.BytesResent ?? 0);
-                debt.Open += to.LostBytes - debt.Lost;
-                debt.Lost = to.LostBytes;
-                if (again > ResentMax + debt.Open)
-                    world.Scheduler.Fail(new CampaignFinding("too much was sent again", now.ToString(),
-                        $"{again} bytes in one connection, {ResentMax + debt.Open} allowed"));
-                debt.Open = Math.Max(0, debt.Open - again);
-                last = now;
-            }
-        };
     }
 }

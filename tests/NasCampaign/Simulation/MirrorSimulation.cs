@@ -38,6 +38,7 @@ public sealed class MirrorSimulation(SimShape shape) : ICampaign
             if (shape == SimShape.Both) world.Mirror("nas2", "nas1", "music");
             if (shape == SimShape.Chain) world.Mirror("nas2", "nas3", "family");
             if (shape == SimShape.Fan) world.Mirror("nas1", "nas3", "family");
+            SimResent.Watch(world);
             world.Scheduler.Run(() => Play(c, world));
             world.CheckSound();
             c.Count("steps", world.Scheduler.Steps);

@@ -65,6 +65,8 @@ sealed class SimBox : IVolumes, IMirrorPfs
     internal TimeSpan FlushInterval { get; set; } = TimeSpan.FromSeconds(1);
     /// <summary>Work of the owner on this box, started anew with each life.</summary>
     internal Action<SimBox>? Writer { get; set; }
+    /// <summary>By the thread of a mirror that this box sends: looks at what is sent again, in all its lives.</summary>
+    internal Dictionary<string, SimResent> Resent { get; } = new(StringComparer.Ordinal);
     /// <summary>Called after each recovery, before anything else runs.</summary>
     internal Action<SimBox>? Recovered { get; set; }
 
@@ -144,7 +146,7 @@ sealed class SimBox : IVolumes, IMirrorPfs
     internal void Pull()
     {
         _scheduler.Note($"{Name} loses its disk");
-        LostBytes += Arrived - _arrivedAtGroup;
+        Lose();
         _handle = null;
         _image = _disk!.Cut(_scheduler.Random);
         _disk = null;
@@ -160,10 +162,16 @@ sealed class SimBox : IVolumes, IMirrorPfs
         _scheduler.Note($"{Name} dies");
         if (_disk is not null) _image = power ? _disk.Cut(_scheduler.Random) : _disk.Keep();
         _disk = null;
-        LostBytes += Arrived - _arrivedAtGroup;
+        Lose();
         _handle = null;
         Process.IsDead = true;
         _network.BoxGone(Name, power);
+    }
+
+    void Lose()
+    {
+        LostBytes += Arrived - _arrivedAtGroup;
+        _arrivedAtGroup = Arrived;
     }
 
     internal void ShiftWall(TimeSpan shift)

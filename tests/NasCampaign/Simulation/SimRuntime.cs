@@ -48,8 +48,12 @@ sealed class SimRuntime(SimScheduler scheduler, SimBox box, SimProcess process) 
 
     internal override LoopThread Start(string name, Action body) => new SimThread(scheduler.Start(name, process, body));
 
-    internal override IMirrorSource Source(VolumeHandle volume, int pfsId) =>
-        new SimSource(scheduler, box, volume.Fs.MirrorSource(pfsId));
+    internal override IMirrorSource Source(VolumeHandle volume, int pfsId)
+    {
+        var source = new SimSource(scheduler, box, volume.Fs.MirrorSource(pfsId));
+        return box.Resent.TryGetValue(Thread.CurrentThread.Name ?? "", out SimResent? judge) ? judge.Session(source)
+            : source;
+    }
 
     sealed class SimThread(Action join) : LoopThread
     {

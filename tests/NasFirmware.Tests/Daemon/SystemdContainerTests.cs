@@ -96,7 +96,18 @@ public sealed class SystemdContainerTests
         [ "$(systemctl show -P StatusText -P SubState nashammer | tail -n 1)" != failed ]
         pid=$(systemctl show -P MainPID nashammer)
         grep -q '^NoNewPrivs:.*1' "/proc/$pid/status"
-        # Hung: nothing of it runs. The watchdog takes it for what it is.
+        # Hung, and nobody ends it: the light goes bad by itself, for nobody renews it.
+        systemctl service-watchdogs no
+        kill -STOP "$pid"
+        until_true '[[ "$(light)" == *-150\ 150\ -150* ]]'
+        [ "$(systemctl show -P MainPID nashammer)" = "$pid" ] && [ "$(systemctl show -P NRestarts nashammer)" = 0 ]
+        [ "$(systemctl show -P SubState nashammer)" = running ]
+        grep -q '^State:.*T' "/proc/$pid/status"
+        [ "$(systemctl show -P ExecMainStartTimestampMonotonic nashammer-failed)" = 0 ]
+        kill -CONT "$pid"
+        until_true '[[ "$(light)" == *-100\ 1900\ -100* ]]'
+        # The watchdog takes it for what it is.
+        systemctl service-watchdogs yes
         kill -STOP "$pid"
         until_true '[[ "$(light)" == *-150\ 150\ -150* ]]'
         until_true '[ "$(systemctl show -P NRestarts nashammer)" -ge 1 ]'
