@@ -103,6 +103,7 @@ class Board:
         self._control = os.path.join(folder, f"ssh{boot_number}")
         self.ssh_port, self.mirror_port = ports
         self.process = self._qmp = None
+        self._plugged_again = False
 
     def start(self):
         kernel, initrd, tree = self.card.take_boot_files(os.path.join(self.folder, "boot"))
@@ -216,8 +217,22 @@ class Board:
         def answers():
             if self.process.poll() is not None:
                 raise Failure("the emulator has ended by itself")
-            return self.try_shell("true", seconds=100)[0] == 0
+            if self.try_shell("true", seconds=100)[0] == 0:
+                return True
+            self._plug_again_without_usb()
+            return False
         wait(seconds, "ssh lets the owner in", answers, 2)
+
+    def _plug_again_without_usb(self):
+        """On a busy machine the emulated USB host sometimes never sees its own devices, neither network nor disks: the
+        emulator's fault, which no waiting mends. Once for each start, and told."""
+        if self._plugged_again or not re.search("dwc2 .*: Not connected", tail(self.console, 400)):
+            return
+        self._plugged_again = True
+        print("note   the emulator's USB host came up without its devices: its plug is pulled, and it starts again",
+              flush=True)
+        self.power_off()
+        self.start()
 
     def power_off(self):
         """No word to anybody: the plug."""
