@@ -9,9 +9,10 @@ namespace NasFirmware.Mirroring;
 
 /// <summary>
 /// Counts what a mirror sends over all its sessions, and how much of it for the second time. A batch that broke leaves
-/// the highest key that was handed over; what the next batch from the same start sends up to there has been sent
-/// before, whether the target could use it or not. One field compared a record; nothing is allocated for one. The key
-/// of a large batch is noted in a file as well, so that what a killed process had sent is counted in the next one.
+/// the highest key that was handed over, and its end; what the next batch from the same start sends up to that key, and
+/// was there at that end already, has been sent before, whether the target could use it or not. Two fields compared a
+/// record; nothing is allocated for one. The key of a large batch is noted in a file as well, so that what a killed
+/// process had sent is counted in the next one.
 /// </summary>
 sealed class SentCounter(SentMemory? memory = null)
 {
@@ -19,7 +20,8 @@ sealed class SentCounter(SentMemory? memory = null)
     internal const int NoteBytes = 256 << 10;
 
     Guid _source;
-    ulong _begin;
+    /// <summary>The batch under way; and the end of the one that came as far as the highest key.</summary>
+    ulong _begin, _end, _highestEnd;
     BaseElm _highest;
     bool _open, _hasHighest, _noted;
     int _unnoted;
@@ -34,20 +36,16 @@ sealed class SentCounter(SentMemory? memory = null)
         if (source == _source) return;
         _source = source;
         _open = false;
-        if (memory?.TryRead(source, out ulong begin, out BaseElm highest) != true) return;
+        if (memory?.TryRead(source, out ulong begin, out ulong end, out BaseElm highest) != true) return;
         _noted = true;
-        Open(begin, in highest);
-
-        void Open(ulong at, in BaseElm key)
-        {
-            _begin = at;
-            _highest = key;
-            _open = _hasHighest = true;
-        }
+        _begin = begin;
+        _open = true;
+        Reach(in highest, end);
     }
 
-    internal void Begin(ulong begin)
+    internal void Begin(ulong begin, ulong end)
     {
+        _end = end;
         if (_open && begin == _begin) return;
         _begin = begin;
         _open = true;
@@ -56,13 +54,18 @@ sealed class SentCounter(SentMemory? memory = null)
     }
 
     /// <summary>The target has a batch up to this key: so much was sent, whoever remembers it.</summary>
-    internal void Hinted(ulong begin, in BaseElm key)
+    internal void Hinted(ulong begin, ulong end, in BaseElm key)
     {
         // Of another batch: what this one has sent is still true.
         if (_open && begin != _begin) return;
-        Begin(begin);
-        if (_hasHighest && BaseElm.Compare(in key, in _highest) <= 0) return;
+        Begin(begin, end);
+        if (!_hasHighest || BaseElm.Compare(in key, in _highest) > 0) Reach(in key, end);
+    }
+
+    void Reach(in BaseElm key, ulong end)
+    {
         _highest = key;
+        _highestEnd = end;
         _hasHighest = true;
     }
 
@@ -71,15 +74,15 @@ sealed class SentCounter(SentMemory? memory = null)
         Sent += bytes;
         if (_hasHighest && BaseElm.Compare(in key, in _highest) <= 0)
         {
-            Resent += bytes;
+            // What has come into being since is on its way for the first time.
+            if (key.CreateTid <= _highestEnd) Resent += bytes;
             return;
         }
-        _highest = key;
-        _hasHighest = true;
+        Reach(in key, _end);
         if (memory is null || (_unnoted += bytes) < NoteBytes) return;
         _unnoted = 0;
         _noted = true;
-        memory.Write(_source, _begin, in key);
+        memory.Write(_source, _begin, _end, in key);
     }
 
     /// <summary>The batch is durable on the other side: nothing of it can come again.</summary>
@@ -119,13 +122,13 @@ sealed class MeteredSource(IMirrorSource inner, SentCounter counter) : IMirrorSo
 
     public IMirrorScan Scan(MirrorRange range)
     {
-        counter.Begin(range.Begin);
+        counter.Begin(range.Begin, range.End);
         return new MeteredScan(inner.Scan(range), counter);
     }
 
     public IMirrorScan Scan(MirrorRange range, in BaseElm from)
     {
-        counter.Begin(range.Begin);
+        counter.Begin(range.Begin, range.End);
         return new MeteredScan(inner.Scan(range, in from), counter);
     }
 

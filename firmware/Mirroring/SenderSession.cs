@@ -76,11 +76,11 @@ sealed class SenderSession(MirrorMeter meter, SentCounter counter, MirrorLag lag
     public override void Resumed(MirrorRange range, BaseElm key) =>
         meter.Change(static s => s with { Resumes = s.Resumes + 1 });
 
-    public override void Hinted(ulong begin, in BaseElm key)
+    public override void Hinted(ulong begin, ulong end, in BaseElm key)
     {
         BaseElm own = key;
         own.Localization |= (uint)lag.PfsId << 16;
-        counter.Hinted(begin, in own);
+        counter.Hinted(begin, end, in own);
     }
 
     public override void ResumeRefused(string reason) => log(reason);

@@ -17,9 +17,9 @@ namespace NasFirmware.Mirroring;
 sealed class SentMemory
 {
     internal const string Folder = "sent";
-    // Magic 8, first TID 8, UUID of the source 16, key 40, sum 8.
-    const int Bytes = 80, UuidAt = 16, KeyAt = 32, SumAt = 72;
-    const ulong Magic = 0x31746E655348414E;  // "NAHSent1"
+    // Magic 8, first TID 8, UUID of the source 16, key 40, last TID 8, sum 8.
+    const int Bytes = 88, UuidAt = 16, KeyAt = 32, EndAt = 72, SumAt = 80;
+    const ulong Magic = 0x32746E655348414E;  // "NAHSent2"
 
     readonly string _path;
     readonly byte[] _identity;
@@ -46,9 +46,9 @@ sealed class SentMemory
     }
 
     /// <summary>False if nothing is noted of a batch from this PFS.</summary>
-    internal bool TryRead(Guid source, out ulong begin, out BaseElm key)
+    internal bool TryRead(Guid source, out ulong begin, out ulong end, out BaseElm key)
     {
-        begin = 0;
+        begin = end = 0;
         key = default;
         Span<byte> note = stackalloc byte[Bytes];
         try
@@ -66,18 +66,20 @@ sealed class SentMemory
             || BinaryPrimitives.ReadUInt64LittleEndian(note[SumAt..]) != Sum(note)
             || new Guid(note.Slice(UuidAt, 16)) != source) return false;
         begin = BinaryPrimitives.ReadUInt64LittleEndian(note[8..]);
+        end = BinaryPrimitives.ReadUInt64LittleEndian(note[EndAt..]);
         key = MemoryMarshal.Read<BaseElm>(note[KeyAt..]);
         return true;
     }
 
-    /// <summary>A batch that begins at this TID was handed over up to the key.</summary>
-    internal void Write(Guid source, ulong begin, in BaseElm key)
+    /// <summary>A batch of these TIDs was handed over up to the key.</summary>
+    internal void Write(Guid source, ulong begin, ulong end, in BaseElm key)
     {
         Span<byte> note = stackalloc byte[Bytes];
         BinaryPrimitives.WriteUInt64LittleEndian(note, Magic);
         BinaryPrimitives.WriteUInt64LittleEndian(note[8..], begin);
         source.TryWriteBytes(note[UuidAt..]);
         MemoryMarshal.Write(note[KeyAt..], in key);
+        BinaryPrimitives.WriteUInt64LittleEndian(note[EndAt..], end);
         BinaryPrimitives.WriteUInt64LittleEndian(note[SumAt..], Sum(note));
         Put(note);
     }

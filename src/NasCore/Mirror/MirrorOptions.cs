@@ -75,7 +75,7 @@ public class MirrorWatcher
     /// </summary>
     /// <param name="begin">The first TID of that batch.</param>
     /// <param name="key">In the source's localization 0.</param>
-    public virtual void Hinted(ulong begin, in Ondisk.BaseElm key) { }
+    public virtual void Hinted(ulong begin, ulong end, in Ondisk.BaseElm key) { }
     /// <summary>The target has a hint that does not fit: the batch starts over behind the target's TID.</summary>
     public virtual void ResumeRefused(string reason) { }
     /// <summary>A stream waits for new TIDs.</summary>

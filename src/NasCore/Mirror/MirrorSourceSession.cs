@@ -136,7 +136,7 @@ public sealed class MirrorSourceSession
     MirrorRange? Resume(PfsState source, MirrorRange whole)
     {
         if (_hint is not { } hint) return null;
-        if (hint.Source == source.UniqueUuid) _watcher.Hinted(hint.Begin, hint.Key(0));
+        if (hint.Source == source.UniqueUuid) _watcher.Hinted(hint.Begin, hint.End, hint.Key(0));
         string? reason = (hint.Source, hint.Begin, hint.End) switch
         {
             var (from, _, _) when from != source.UniqueUuid => $"it is of a batch from {from:D}, this is "

@@ -219,23 +219,23 @@ public sealed class MirrorLoopTests
             Guid source = Guid.NewGuid();
             var key = new BaseElm { ObjId = 7, Key = 8, CreateTid = 9, RecTypeRaw = 1, Localization = 0x10002 };
             SentMemory Memory(string where) => new(state, "family", where, line => Assert.Fail(line));
-            Assert.False(Memory("x").TryRead(source, out _, out _));
-            Memory("x").Write(source, 2, in key);
-            Assert.True(Memory("x").TryRead(source, out ulong begin, out BaseElm read));
-            Assert.Equal((2UL, 0), (begin, BaseElm.Compare(in key, in read)));
-            Assert.False(Memory("y").TryRead(source, out _, out _));
-            Assert.False(Memory("x").TryRead(Guid.NewGuid(), out _, out _));
+            Assert.False(Memory("x").TryRead(source, out _, out _, out _));
+            Memory("x").Write(source, 2, 3, in key);
+            Assert.True(Memory("x").TryRead(source, out ulong begin, out ulong end, out BaseElm read));
+            Assert.Equal((2UL, 3UL, 0), (begin, end, BaseElm.Compare(in key, in read)));
+            Assert.False(Memory("y").TryRead(source, out _, out _, out _));
+            Assert.False(Memory("x").TryRead(Guid.NewGuid(), out _, out _, out _));
             string path = System.IO.Path.Combine(state, SentMemory.Folder, "family");
             byte[] bytes = System.IO.File.ReadAllBytes(path);
             bytes[40] ^= 1;
             System.IO.File.WriteAllBytes(path, bytes);
-            Assert.False(Memory("x").TryRead(source, out _, out _));
+            Assert.False(Memory("x").TryRead(source, out _, out _, out _));
             System.IO.File.WriteAllBytes(path, bytes[..33]);
-            Assert.False(Memory("x").TryRead(source, out _, out _));
+            Assert.False(Memory("x").TryRead(source, out _, out _, out _));
             var lines = new System.Collections.Generic.List<string>();
             var nowhere = new SentMemory(path, "family", "x", lines.Add);
-            nowhere.Write(source, 2, in key);
-            nowhere.Write(source, 2, in key);
+            nowhere.Write(source, 2, 3, in key);
+            nowhere.Write(source, 2, 3, in key);
             Assert.Single(lines);
         }
         finally

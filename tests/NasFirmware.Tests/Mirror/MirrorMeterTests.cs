@@ -1,5 +1,6 @@
 using System;
 using NasCore.Mirror;
+using NasCore.Ondisk;
 using NasFirmware.Mirroring;
 using NasFirmware.Status;
 using NasTesting;
@@ -51,5 +52,33 @@ public sealed class MirrorMeterTests
             session.Look();
         }
         Assert.Equal(65_536, meter.Status.BytesPerSecond);
+    }
+
+    /// <summary>A broken batch that begins anew with a later end brings what the owner wrote meanwhile, too.</summary>
+    [Fact]
+    public void What_has_come_into_being_since_the_broken_batch_is_not_sent_again()
+    {
+        var counter = new SentCounter();
+        void Count(long key, ulong created) => counter.Count(new BaseElm { ObjId = 1, Key = key, CreateTid = created,
+            RecTypeRaw = 1, Localization = 0x10002 }, 100);
+        counter.Begin(2, 10);
+        Count(10, 5);
+        Count(30, 6);
+        counter.Begin(2, 20);
+        Count(10, 5);
+        Count(20, 15);
+        Assert.Equal((400, 100), (counter.Sent, counter.Resent));
+        Count(30, 6);
+        Count(40, 15);
+        Assert.Equal((600, 200), (counter.Sent, counter.Resent));
+        // It broke once more: by now all of it had been sent.
+        counter.Begin(2, 30);
+        Count(20, 15);
+        Count(35, 25);
+        Assert.Equal((800, 300), (counter.Sent, counter.Resent));
+        counter.Acknowledged();
+        counter.Begin(31, 40);
+        Count(10, 35);
+        Assert.Equal((900, 300), (counter.Sent, counter.Resent));
     }
 }
