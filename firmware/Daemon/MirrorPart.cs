@@ -47,7 +47,7 @@ sealed class MirrorPart : IDaemonPart, IDaemonApi, IDisposable
             Dialer = peers.Dialer, Pfs = new MirrorPfs(), Board = context.Board, Log = Say,
             LogMirror = line => MirrorLog.Of(log, line),
             State = () => context.Status?.Invoke() is { } box ? StateOf(box) : null,
-            StateFolder = settings.Box.State, Paces = verify.Paces, NewSeed = () => Guid.NewGuid().GetHashCode(),
+            RunFolder = settings.Box.Run, Paces = verify.Paces, NewSeed = () => Guid.NewGuid().GetHashCode(),
         };
         _service = new MirrorService(host, [], []);
         _director = new MirrorDirector(host, _service, Ends(settings));

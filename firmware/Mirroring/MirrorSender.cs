@@ -45,8 +45,9 @@ sealed record MirrorHost
     public MirrorPaces Paces { get; init; } = new();
     /// <summary>How this box is, in one line; goes to the others with each beat. Null: nobody knows.</summary>
     public Func<string?> State { get; init; } = static () => null;
-    /// <summary>The state folder; null: nothing is kept over restarts.</summary>
-    public string? StateFolder { get; init; }
+    /// <summary>The run folder, in memory: the state folder may lie on a card that nothing writes to. Null: nothing
+    /// is kept over restarts.</summary>
+    public string? RunFolder { get; init; }
     /// <summary>For jitter; called once for each loop.</summary>
     public required Func<int> NewSeed { get; init; }
 
@@ -96,7 +97,7 @@ sealed class MirrorSender : IPeerDialer, IDisposable
         _runtime = host.Runtime;
         _monitor = _runtime.NewMonitor();
         _random = new Random(host.NewSeed());
-        _counter = new SentCounter(host.StateFolder is not { } folder ? null : new SentMemory(folder, options.Name,
+        _counter = new SentCounter(host.RunFolder is not { } folder ? null : new SentMemory(folder, options.Name,
             $"{options.Volume}/{options.Pfs} to {options.Peer}", Say));
         _hello = new PeerHello
         {

@@ -11,8 +11,9 @@ namespace NasFirmware.Mirroring;
 
 /// <summary>
 /// How far a mirror's batch under way was handed over, for who counts what is sent again after this process was killed.
-/// One file of the state folder, overwritten in place and never synced: the kernel keeps it when the process dies, and
-/// a power cut may take the last of it, which makes the number smaller, nothing else. Not written for small batches.
+/// One file of the run folder, overwritten in place: it outlives the process, and ends with the machine, which makes
+/// the number smaller, nothing else. Not in the state folder: on a card nothing is to be written while files are
+/// mirrored. Not written for small batches.
 /// </summary>
 sealed class SentMemory
 {
@@ -26,13 +27,13 @@ sealed class SentMemory
     readonly Action<string> _log;
     bool _failed;
 
-    /// <param name="state">The state folder.</param>
+    /// <param name="run">The run folder.</param>
     /// <param name="mirror">Name of its section.</param>
     /// <param name="where">From where to where; a file of another pair is none.</param>
     /// <param name="log">Told once if it cannot be written.</param>
-    internal SentMemory(string state, string mirror, string where, Action<string> log)
+    internal SentMemory(string run, string mirror, string where, Action<string> log)
     {
-        _path = Path.Combine(state, Folder, mirror);
+        _path = Path.Combine(run, Folder, mirror);
         _identity = Encoding.UTF8.GetBytes(where);
         _log = log;
     }

@@ -183,7 +183,7 @@ public sealed class MirrorLoopTests
         using var other = new LoopBox("nas2");
         try
         {
-            pair.A.Host = pair.A.Host with { StateFolder = state };
+            pair.A.Host = pair.A.Host with { RunFolder = state };
             pair.A.Service = new MirrorService(pair.A.Host, [], []);
             ulong tid = pair.Write("a", 6_000_000);
             pair.Start();
