@@ -202,7 +202,8 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             Box = _context.Settings.Box.Name, Key = _peers.Key.IsSettled ? _peers.Key.Hash : null, IsNew = _isNew,
             Copies = [.. _seen.Values.Select(s => s.Copy).OfType<IdentityCopy>()],
             Retired = _choices.Retired,
-            IsAllSeen = IsAllSeen, Elapsed = _context.Time.GetElapsedTime(_start),
+            // Where none is configured there is nothing to wait for; a former copy takes a new key's place later, too.
+            IsAllSeen = IsAllSeen || _context.Settings.Volumes.Count == 0, Elapsed = _context.Time.GetElapsedTime(_start),
         });
         switch (verdict)
         {

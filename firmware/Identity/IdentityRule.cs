@@ -33,7 +33,7 @@ sealed record IdentityFacts
     public required IReadOnlyList<IdentityCopy> Copies { get; init; }
     /// <summary>Keys that the box gave up, by the state folder.</summary>
     public IReadOnlyList<string> Retired { get; init; } = [];
-    /// <summary>Every volume of the configuration was looked at, and it has one.</summary>
+    /// <summary>Every volume of the configuration was looked at.</summary>
     public required bool IsAllSeen { get; init; }
     /// <summary>Since the start.</summary>
     public required TimeSpan Elapsed { get; init; }

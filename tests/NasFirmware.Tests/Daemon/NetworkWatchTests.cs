@@ -58,7 +58,8 @@ public sealed class NetworkWatchTests
         PeerBox.Until(() =>
         {
             Ip("link", "add", name, "type", "veth", "peer", "name", name + "b");
-            Thread.Sleep(300);
+            // It must be there when the watch looks, which on a busy machine is later.
+            SpinWait.SpinUntil(() => Volatile.Read(ref told) > 0 || problem is not null, TimeSpan.FromSeconds(3));
             Ip("link", "del", name);
             return Volatile.Read(ref told) > 0 || problem is not null;
         }, "a new link is told");
