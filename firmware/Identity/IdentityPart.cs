@@ -203,7 +203,8 @@ sealed class IdentityPart : IDaemonPart, IDaemonApi, IDisposable
             Copies = [.. _seen.Values.Select(s => s.Copy).OfType<IdentityCopy>()],
             Retired = _choices.Retired,
             // Where none is configured there is nothing to wait for; a former copy takes a new key's place later, too.
-            IsAllSeen = IsAllSeen || _context.Settings.Volumes.Count == 0, Elapsed = _context.Time.GetElapsedTime(_start),
+            IsAllSeen = IsAllSeen || _context.Settings.Volumes.Count == 0,
+            Elapsed = _context.Time.GetElapsedTime(_start),
         });
         switch (verdict)
         {
