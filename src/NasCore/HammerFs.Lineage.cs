@@ -24,6 +24,27 @@ public sealed partial class HammerFs
     }
 
     /// <summary>
+    /// For who replaces it. A list whose data went bad on the medium counts as unknown: it must not keep the owner from
+    /// making a slave the master when that is all that is left. Mirrors and check go on telling of the damage.
+    /// </summary>
+    Lineage? LineageToChange(int pfsId)
+    {
+        BTreeCursor cursor = RentCursor();
+        try
+        {
+            return LineageRead(cursor, pfsId);
+        }
+        catch (HammerMediumException)
+        {
+            return null;
+        }
+        finally
+        {
+            ReturnCursor(cursor);
+        }
+    }
+
+    /// <summary>
     /// Stores it, or (null) what nobody knows, in the open group; under the exclusive lock, with
     /// <see cref="MirrorApply.LineageNodes"/> to spare. NoSpc changes nothing.
     /// </summary>
@@ -37,7 +58,7 @@ public sealed partial class HammerFs
                 Key = ConfigKey(pfsId, Lineage.RecordKey), Data = lineage?.Encode(), Replaces = true,
             };
             if (lineage is null && !cursor.SeekAsOf(arg.Key, Tid.Max)) return Errno.None;
-            if (lineage is not null && Lineage.IsSame(LineageRead(cursor, pfsId), lineage)) return Errno.None;
+            if (lineage is not null && Lineage.IsSame(LineageToChange(pfsId), lineage)) return Errno.None;
             Errno result = CheckSpace(HammerConst.NodeBytes + (arg.Data?.Length ?? 0), removal: true);
             if (!result.IsError) result = StoreHistoryLocked(cursor, ref arg);
             if (!result.IsError) Core.NoteChange();
@@ -52,32 +73,14 @@ public sealed partial class HammerFs
     /// <summary>In the group of a promotion.</summary>
     Errno Promoted(int pfsId, ulong endTid, ulong own, Guid unique)
     {
-        BTreeCursor cursor = RentCursor();
-        Lineage? now;
-        try
-        {
-            now = LineageRead(cursor, pfsId);
-        }
-        finally
-        {
-            ReturnCursor(cursor);
-        }
+        Lineage? now = LineageToChange(pfsId);
         return StoreLineage(pfsId, Lineage.Promoted(now, endTid, own, unique));
     }
 
     /// <summary>In the group of the change that takes a PFS back to a TID.</summary>
     Errno CutLineage(int pfsId, ulong endTid)
     {
-        BTreeCursor cursor = RentCursor();
-        Lineage? now;
-        try
-        {
-            now = LineageRead(cursor, pfsId);
-        }
-        finally
-        {
-            ReturnCursor(cursor);
-        }
+        Lineage? now = LineageToChange(pfsId);
         return now is null ? Errno.None : StoreLineage(pfsId, now.UpTo(endTid));
     }
 

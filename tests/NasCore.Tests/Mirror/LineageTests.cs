@@ -174,6 +174,21 @@ public sealed class LineageTests
             Assert.True(!result.IsError, refusal);
         }
 
+        /// <summary>Each place on the medium that holds these bytes loses one bit.</summary>
+        internal void Spoil(int box, byte[] bytes)
+        {
+            byte[] all = new byte[_boxes[box].Device.Length];
+            _boxes[box].Device.Read(0, all);
+            int spoiled = 0;
+            for (int at = 0; all.AsSpan(at).IndexOf(bytes) is >= 0 and int next; at += next + 1)
+            {
+                _boxes[box].Device.Write(at + next, [(byte)(bytes[0] ^ 0x10)]);
+                spoiled++;
+            }
+            Assert.NotEqual(0, spoiled);
+            _boxes[box].Remount();
+        }
+
         static void Must(Errno e) => Assert.Equal(Errno.None, e);
 
         public void Dispose()
@@ -242,5 +257,19 @@ public sealed class LineageTests
         Assert.True(old.IsWhole);
         Assert.Null(boxes[1].LineageOf(1));
         Assert.Null(boxes.Feed(0, 1));
+    }
+
+    [Fact]
+    public void List_that_went_bad_on_the_medium_keeps_nobody_from_promoting_the_slave()
+    {
+        using var boxes = new Three();
+        Assert.Null(boxes.Feed(0, 1));
+        boxes.Spoil(1, boxes[1].LineageOf(1)!.Encode());
+        Assert.Throws<HammerMediumException>(() => boxes[1].LineageOf(1));
+        PromotionMark mark = boxes.Promote(1);
+        Assert.Equal(mark.EndTid + 1, Assert.Single(boxes[1].LineageOf(1)!.Segments).First);
+        boxes.Work(1);
+        boxes.Rejoin(0, mark);
+        Assert.Null(boxes.Feed(1, 0));
     }
 }
