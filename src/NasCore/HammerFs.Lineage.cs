@@ -27,8 +27,11 @@ public sealed partial class HammerFs
     /// For who replaces it. A list whose data went bad on the medium counts as unknown: it must not keep the owner from
     /// making a slave the master when that is all that is left. Mirrors and check go on telling of the damage.
     /// </summary>
-    Lineage? LineageToChange(int pfsId)
+    Lineage? LineageToChange(int pfsId) => LineageToChange(pfsId, out _);
+
+    Lineage? LineageToChange(int pfsId, out bool isBad)
     {
+        isBad = false;
         BTreeCursor cursor = RentCursor();
         try
         {
@@ -36,6 +39,7 @@ public sealed partial class HammerFs
         }
         catch (HammerMediumException)
         {
+            isBad = true;
             return null;
         }
         finally
@@ -80,8 +84,8 @@ public sealed partial class HammerFs
     /// <summary>In the group of the change that takes a PFS back to a TID.</summary>
     Errno CutLineage(int pfsId, ulong endTid)
     {
-        Lineage? now = LineageToChange(pfsId);
-        return now is null ? Errno.None : StoreLineage(pfsId, now.UpTo(endTid));
+        Lineage? now = LineageToChange(pfsId, out bool isBad);
+        return now is null && !isBad ? Errno.None : StoreLineage(pfsId, now?.UpTo(endTid));
     }
 
     /// <summary>

@@ -269,7 +269,9 @@ public sealed class LineageTests
         PromotionMark mark = boxes.Promote(1);
         Assert.Equal(mark.EndTid + 1, Assert.Single(boxes[1].LineageOf(1)!.Segments).First);
         boxes.Work(1);
+        boxes.Spoil(0, boxes[0].LineageOf(1)!.Encode());
         boxes.Rejoin(0, mark);
         Assert.Null(boxes.Feed(1, 0));
+        Assert.True(Lineage.IsSame(boxes[1].LineageOf(1), boxes[0].LineageOf(1)));
     }
 }
